@@ -1,0 +1,128 @@
+//! The engine that runs: llama.cpp. Only this folder names `llama_cpp_2`.
+//!
+//! llama.cpp loads an adapter into a model while no context lives, and takes one adapter at a time. So: one model, its
+//! adapters by path, and a context for each request, which also keeps one adapter's KV cache from another's.
+
+mod decode;
+mod native;
+mod prompt;
+mod sampler;
+mod threads;
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::OnceLock;
+
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::model::params::LlamaModelParams;
+use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
+
+pub use native::{Native, native};
+
+use super::{Engine, EngineError, Outcome, Prompt, Request, Step};
+
+/// How a model is loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct LoadOptions {
+    /// Threads to compute with; `None` for the number of physical cores, adapted to what is measured.
+    pub threads: Option<usize>,
+    /// Layers to put on a GPU; `None` for all of them where there is one.
+    pub gpu_layers: Option<u32>,
+}
+
+/// A loaded model and the adapters loaded into it.
+pub struct Llama {
+    path: PathBuf,
+    model: LlamaModel,
+    adapters: HashMap<PathBuf, LlamaLoraAdapter>,
+    threads: Option<usize>,
+}
+
+impl std::fmt::Debug for Llama {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Llama").field("path", &self.path).field("threads", &self.threads).finish_non_exhaustive()
+    }
+}
+
+/// llama.cpp's global state, which can be set up once in a process.
+fn backend() -> Result<&'static LlamaBackend, EngineError> {
+    static BACKEND: OnceLock<Result<LlamaBackend, String>> = OnceLock::new();
+    let started = BACKEND.get_or_init(|| {
+        llama_cpp_2::send_logs_to_tracing(llama_cpp_2::LogOptions::default());
+        LlamaBackend::init().map_err(|error| error.to_string())
+    });
+    started.as_ref().map_err(|why| EngineError::Native(why.clone()))
+}
+
+impl Llama {
+    /// Loads a model. `on_progress` hears the loaded fraction, 0 to 1; `Break` gives up.
+    pub fn load(
+        path: &Path,
+        options: LoadOptions,
+        mut on_progress: impl FnMut(f32) -> ControlFlow<()> + 'static,
+    ) -> Result<Self, EngineError> {
+        let backend = backend()?;
+        let failed = |why: String| EngineError::Load { path: path.to_path_buf(), why };
+        if !path.exists() {
+            return Err(failed(": there is no such file".to_owned()));
+        }
+        let cancelled = std::rc::Rc::new(std::cell::Cell::new(false));
+        let seen = cancelled.clone();
+        let mut params = LlamaModelParams::default().with_progress_callback(move |fraction| {
+            let go_on = on_progress(fraction).is_continue();
+            seen.set(!go_on);
+            go_on
+        });
+        if let Some(layers) = options.gpu_layers {
+            params = params.with_n_gpu_layers(layers);
+        }
+        let params = pin!(params);
+        let model = LlamaModel::load_from_file(backend, path, &params).map_err(|error| match cancelled.get() {
+            true => EngineError::LoadCancelled,
+            false => failed(format!(": {error}; `-v` shows what llama.cpp says")),
+        })?;
+        Ok(Self { path: path.to_path_buf(), model, adapters: HashMap::new(), threads: options.threads })
+    }
+
+    /// The context length that the model was trained with, in tokens.
+    #[must_use]
+    pub fn trained_context(&self) -> u32 {
+        self.model.n_ctx_train()
+    }
+
+    fn load_adapter(&mut self, path: &Path) -> Result<(), EngineError> {
+        if self.adapters.contains_key(path) {
+            return Ok(());
+        }
+        let refused = || EngineError::Adapter { path: path.to_path_buf() };
+        if !path.exists() {
+            return Err(refused());
+        }
+        let adapter = self.model.lora_adapter_init(path).map_err(|_| refused())?;
+        self.adapters.insert(path.to_path_buf(), adapter);
+        Ok(())
+    }
+}
+
+impl Engine for Llama {
+    fn prompt(&self, request: &Request) -> Result<Prompt, EngineError> {
+        let rendered = prompt::render(&self.model, request)?;
+        Ok(Prompt { tokens: rendered.tokens.len(), text: rendered.text })
+    }
+
+    fn generate(
+        &mut self,
+        request: &Request,
+        on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
+    ) -> Result<Outcome, EngineError> {
+        let backend = backend()?;
+        let prompt = prompt::render(&self.model, request)?;
+        if let Some(path) = &request.adapter {
+            self.load_adapter(path)?;
+        }
+        let adapter = request.adapter.as_ref().and_then(|path| self.adapters.get_mut(path));
+        decode::Pass::new(backend, &self.model, adapter, self.threads, request, &prompt.tokens)?.run(on_step)
+    }
+}

@@ -1,0 +1,267 @@
+//! One pass: prefill in pieces, then one token at a time.
+
+use std::num::NonZeroU32;
+use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
+
+use cpu_time::ProcessTime;
+use llama_cpp_2::context::LlamaContext;
+use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::session::LlamaStateSeqFlags;
+use llama_cpp_2::llama_backend::LlamaBackend;
+use llama_cpp_2::llama_batch::LlamaBatch;
+use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
+use llama_cpp_2::token::LlamaToken;
+
+use crate::engine::{EngineError, Outcome, Pieces, Request, Step, Stop};
+
+use super::{sampler, threads};
+
+/// The most tokens in one decode call of prefill.
+const LARGEST_PIECE: usize = 512;
+
+/// The first piece, from which the speed is measured.
+const FIRST_PIECE: usize = 32;
+
+/// How long a piece may take, so that a cancelled run ends in time.
+const PIECE_TIME: Duration = Duration::from_millis(110);
+
+/// Contexts are made in multiples of this many tokens.
+const CONTEXT_STEP: usize = 256;
+
+/// A request under way: its context and what was measured so far.
+pub(super) struct Pass<'a> {
+    backend: &'a LlamaBackend,
+    model: &'a LlamaModel,
+    adapter: Option<&'a mut LlamaLoraAdapter>,
+    context: LlamaContext<'a>,
+    context_length: usize,
+    request: &'a Request,
+    prompt: &'a [LlamaToken],
+    threads: usize,
+    /// Whether the number of threads was given, and so is not to be changed.
+    pinned: bool,
+    meter: Meter,
+    started: Instant,
+}
+
+impl<'a> Pass<'a> {
+    /// Makes a context for the request, no longer than it needs.
+    pub(super) fn new(
+        backend: &'a LlamaBackend,
+        model: &'a LlamaModel,
+        mut adapter: Option<&'a mut LlamaLoraAdapter>,
+        threads: Option<usize>,
+        request: &'a Request,
+        prompt: &'a [LlamaToken],
+    ) -> Result<Self, EngineError> {
+        let started = Instant::now();
+        let context_length = context_length(model, request, prompt.len())?;
+        let pinned = threads.is_some() || backend.supports_gpu_offload();
+        let threads = threads.unwrap_or_else(threads::default_count);
+        let context = new_context(backend, model, adapter.as_deref_mut(), context_length, threads)?;
+        let meter = Meter::default();
+        Ok(Self { backend, model, adapter, context, context_length, request, prompt, threads, pinned, meter, started })
+    }
+
+    /// Prefills and decodes.
+    pub(super) fn run(mut self, on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>) -> Result<Outcome, EngineError> {
+        let go_on = self.prefill(on_step)?;
+        let prefill = self.started.elapsed();
+        let mut outcome = Outcome {
+            stop: Stop::Cancelled,
+            prompt_tokens: self.prompt.len(),
+            output_tokens: 0,
+            context: u32::try_from(self.context_length).unwrap_or(u32::MAX),
+            prefill,
+            decode: Duration::ZERO,
+            first_token: prefill,
+            threads: self.threads,
+        };
+        if go_on.is_continue() {
+            self.decode(&mut outcome, on_step)?;
+            outcome.decode = self.started.elapsed().saturating_sub(prefill);
+            outcome.threads = self.threads;
+        }
+        Ok(outcome)
+    }
+
+    fn prefill(
+        &mut self,
+        on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, EngineError> {
+        let total = self.prompt.len();
+        let mut batch = LlamaBatch::new(LARGEST_PIECE, 1);
+        let mut done = 0;
+        let mut piece = FIRST_PIECE;
+        while done < total {
+            if on_step(Step::Prefill { done, total }).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            self.fit_threads()?;
+            let tokens = &self.prompt[done..(done + piece).min(total)];
+            fill(&mut batch, tokens, done, done + tokens.len() == total)?;
+            let took = self.compute(&mut batch)?;
+            done += tokens.len();
+            piece = next_piece(tokens.len(), took);
+        }
+        Ok(on_step(Step::Prefill { done, total }))
+    }
+
+    fn decode(
+        &mut self,
+        outcome: &mut Outcome,
+        on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
+    ) -> Result<(), EngineError> {
+        let mut sampler = sampler::chain(&self.request.sampling, self.model.n_vocab());
+        let vocab = self.model.vocab();
+        let mut pieces = Pieces::default();
+        let mut batch = LlamaBatch::new(1, 1);
+        let mut bytes = Vec::new();
+        for position in self.prompt.len().. {
+            if outcome.output_tokens >= self.request.max_tokens as usize {
+                outcome.stop = Stop::MaxTokens;
+                break;
+            }
+            let token = sampler.sample(&self.context, -1);
+            if vocab.is_eog(token) {
+                outcome.stop = Stop::EndOfGeneration;
+                break;
+            }
+            bytes.clear();
+            vocab.token_to_piece_into(token, &mut bytes, false, None);
+            outcome.output_tokens += 1;
+            if outcome.output_tokens == 1 {
+                outcome.first_token = self.started.elapsed();
+            }
+            if on_step(Step::Token(&pieces.push(&bytes))).is_break() {
+                return Ok(());
+            }
+            if position >= self.context_length {
+                outcome.stop = Stop::ContextFull;
+                break;
+            }
+            self.fit_threads()?;
+            fill(&mut batch, &[token], position, true)?;
+            self.compute(&mut batch)?;
+        }
+        let rest = pieces.finish();
+        if !rest.is_empty() && on_step(Step::Token(&rest)).is_break() {
+            outcome.stop = Stop::Cancelled;
+        }
+        Ok(())
+    }
+
+    /// Runs the model over a batch and gives the time it took.
+    fn compute(&mut self, batch: &mut LlamaBatch<'_>) -> Result<Duration, EngineError> {
+        let (cpu, wall) = (ProcessTime::now(), Instant::now());
+        self.context.decode(batch).map_err(|error| EngineError::Native(error.to_string()))?;
+        self.context.synchronize();
+        let took = wall.elapsed();
+        self.meter.add(cpu.elapsed(), took);
+        Ok(took)
+    }
+
+    /// Goes on with fewer threads where there was no core for each.
+    ///
+    /// llama-cpp-2 sets a context's threads only when it is made, so the sequence moves to a new one. Logits do not
+    /// move: this comes between taking a token and computing the next.
+    fn fit_threads(&mut self) -> Result<(), EngineError> {
+        let Some((cpu, wall)) = self.meter.window() else {
+            return Ok(());
+        };
+        let fitting = threads::fitting(self.threads, cpu, wall);
+        if self.pinned || fitting == self.threads {
+            return Ok(());
+        }
+        tracing::info!(from = self.threads, to = fitting, "another process is using a core: fewer threads");
+        let native = |error: String| EngineError::Native(format!("moving to fewer threads: {error}"));
+        let flags = LlamaStateSeqFlags::empty();
+        let state = self.context.state_seq_get(0, flags).map_err(|error| native(error.to_string()))?;
+        let adapter = self.adapter.as_deref_mut();
+        self.context = new_context(self.backend, self.model, adapter, self.context_length, fitting)?;
+        self.context.state_seq_set(&state, 0).map_err(|error| native(error.to_string()))?;
+        self.threads = fitting;
+        Ok(())
+    }
+}
+
+/// CPU time against wall time while the model computes, in windows.
+#[derive(Default)]
+struct Meter {
+    cpu: Duration,
+    wall: Duration,
+}
+
+impl Meter {
+    fn add(&mut self, cpu: Duration, wall: Duration) {
+        self.cpu += cpu;
+        self.wall += wall;
+    }
+
+    /// CPU and wall time of a window that is over, and starts the next; `None` while it lasts.
+    fn window(&mut self) -> Option<(Duration, Duration)> {
+        if self.wall < threads::WINDOW {
+            return None;
+        }
+        let over = std::mem::take(self);
+        Some((over.cpu, over.wall))
+    }
+}
+
+fn context_length(model: &LlamaModel, request: &Request, prompt: usize) -> Result<usize, EngineError> {
+    let trained = model.n_ctx_train() as usize;
+    let limit = request.context.map_or(trained, |asked| (asked as usize).min(trained));
+    if prompt >= limit {
+        let hint = if limit < trained { " or raise `--ctx-size`" } else { "" };
+        return Err(EngineError::ContextOverflow { tokens: prompt, limit, hint });
+    }
+    let needed = prompt + request.max_tokens as usize;
+    Ok(needed.next_multiple_of(CONTEXT_STEP).min(limit))
+}
+
+fn new_context<'a>(
+    backend: &LlamaBackend,
+    model: &'a LlamaModel,
+    adapter: Option<&mut LlamaLoraAdapter>,
+    length: usize,
+    threads: usize,
+) -> Result<LlamaContext<'a>, EngineError> {
+    let threads = i32::try_from(threads).unwrap_or(i32::MAX);
+    let batch = u32::try_from(LARGEST_PIECE).unwrap_or(u32::MAX);
+    let params = LlamaContextParams::default()
+        .with_n_ctx(u32::try_from(length).ok().and_then(NonZeroU32::new))
+        .with_n_batch(batch)
+        .with_n_ubatch(batch)
+        .with_n_threads(threads)
+        .with_n_threads_batch(threads);
+    let native = |error: String| EngineError::Native(format!("making a context of {length} tokens: {error}"));
+    let mut context = model.new_context(backend, params).map_err(|error| native(error.to_string()))?;
+    if let Some(adapter) = adapter {
+        context.lora_adapter_set(adapter, 1.0).map_err(|error| native(error.to_string()))?;
+    }
+    Ok(context)
+}
+
+/// Fills a batch with consecutive tokens of sequence 0; only the last may ask for logits.
+fn fill(batch: &mut LlamaBatch<'_>, tokens: &[LlamaToken], start: usize, logits: bool) -> Result<(), EngineError> {
+    batch.clear();
+    for (place, token) in tokens.iter().enumerate() {
+        let position = i32::try_from(start + place).map_err(|error| EngineError::Native(error.to_string()))?;
+        let last = place + 1 == tokens.len();
+        batch.add(*token, position, &[0], last && logits).map_err(|error| EngineError::Native(error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// As many tokens as fit into [`PIECE_TIME`] at the measured speed, in multiples of the first piece.
+fn next_piece(tokens: usize, took: Duration) -> usize {
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "at most 512"
+    )]
+    let fit = (tokens as f64 * PIECE_TIME.as_secs_f64() / took.as_secs_f64().max(1e-6)).min(512.0) as usize;
+    (fit / FIRST_PIECE * FIRST_PIECE).clamp(FIRST_PIECE, LARGEST_PIECE)
+}

@@ -1,0 +1,37 @@
+//! nfold folds several text tasks into one pass of a local language model.
+//!
+//! # Layers, lowest first
+//! `digest`, `file`, `gguf` ← `adapter`, `model` ← `merge`, `calibration` ← `compose` | `engine` ← `plan` ← `run` ← `cli`
+//!
+//! # Invariants
+//! - Nothing below `cli` prints, reads the environment or sleeps. Folders come in from [`paths`], which `main` resolves once.
+//! - Only `engine::llama` names `llama_cpp_2`.
+//! - Only `model::pull` opens a socket.
+//! - A file that is written appears whole or not at all ([`mod@file`]).
+//! - Everything that goes to a terminal passes [`sanitize`].
+//! - `config.example.toml` holds every key and is the default.
+//!
+//! # Words
+//! *Adapter*: a LoRA. *Merge*: adapters into one adapter. *Fuse*: an adapter into base weights. *Calibration*: a learned
+//! correction of a merge. *Composed adapter*: merged and calibrated, one file. *Task*: summarize, translate:es, …
+//! *Combination*: a main task and the tasks that shape its output. *Pass*: one prefill and decode.
+
+pub mod adapter;
+pub mod calibration;
+pub mod cli;
+pub mod compose;
+pub mod config;
+pub mod digest;
+pub mod engine;
+pub mod file;
+pub mod gguf;
+pub mod library;
+pub mod merge;
+pub mod model;
+pub mod paths;
+pub mod plan;
+pub mod run;
+pub mod sanitize;
+pub mod strategy;
+mod suggest;
+pub mod task;
