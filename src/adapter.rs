@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 pub use card::Card;
 pub use check::CheckError;
 pub(crate) use gguf::encode;
-pub use gguf::{ReadError, read, read_card, write};
+pub use gguf::{Precision, ReadError, read, read_card, write};
 pub use peft::{ImportError, import};
 
 /// A matrix of `f32`, row-major.
@@ -35,7 +35,19 @@ impl Matrix {
     /// A matrix of zeros.
     #[must_use]
     pub fn zeros(rows: usize, columns: usize) -> Self {
-        Self { rows, columns, data: vec![0.0; rows * columns] }
+        Self::filled(rows, columns, 0.0)
+    }
+
+    /// A matrix of one number.
+    #[must_use]
+    pub fn filled(rows: usize, columns: usize, number: f32) -> Self {
+        Self { rows, columns, data: vec![number; rows * columns] }
+    }
+
+    /// A matrix of one column.
+    #[must_use]
+    pub fn column(data: Vec<f32>) -> Self {
+        Self { rows: data.len(), columns: 1, data }
     }
 
     /// How many rows.
@@ -75,21 +87,23 @@ impl Matrix {
         self.data.iter_mut().zip(&other.data).for_each(|(sum, number)| *sum += factor * number);
     }
 
-    /// The rows of all parts, one part under the other; all have as many columns as the first.
+    /// The rows of all parts, each times its factor, one part under the other; all have as many columns as the first.
     #[must_use]
-    pub fn stack(parts: &[Self]) -> Self {
-        let columns = parts.first().map_or(0, Self::columns);
-        debug_assert!(parts.iter().all(|part| part.columns == columns));
-        let data: Vec<f32> = parts.iter().flat_map(|part| &part.data).copied().collect();
-        Self { rows: parts.iter().map(Self::rows).sum(), columns, data }
+    pub fn stack(parts: &[(&Self, f32)]) -> Self {
+        let columns = parts.first().map_or(0, |part| part.0.columns);
+        debug_assert!(parts.iter().all(|part| part.0.columns == columns));
+        let rows = parts.iter().map(|part| part.0.rows).sum();
+        let mut data = Vec::with_capacity(rows * columns);
+        parts.iter().for_each(|(part, factor)| data.extend(part.data.iter().map(|number| number * factor)));
+        Self { rows, columns, data }
     }
 
     /// The columns of all parts, one part beside the other; all have as many rows as the first.
     #[must_use]
-    pub fn beside(parts: &[Self]) -> Self {
-        let rows = parts.first().map_or(0, Self::rows);
+    pub fn beside(parts: &[&Self]) -> Self {
+        let rows = parts.first().map_or(0, |part| part.rows);
         debug_assert!(parts.iter().all(|part| part.rows == rows));
-        let columns = parts.iter().map(Self::columns).sum();
+        let columns = parts.iter().map(|part| part.columns).sum();
         let mut data = Vec::with_capacity(rows * columns);
         for row in 0..rows {
             parts.iter().for_each(|part| data.extend_from_slice(part.row(row)));
@@ -193,8 +207,8 @@ mod tests {
     fn beside_joins_rows_and_stack_appends_them() {
         let left = Matrix::new(2, 1, vec![1.0, 2.0]).unwrap();
         let right = Matrix::new(2, 2, vec![3.0, 4.0, 5.0, 6.0]).unwrap();
-        assert_eq!(Matrix::beside(&[left, right.clone()]).data(), [1.0, 3.0, 4.0, 2.0, 5.0, 6.0]);
-        assert_eq!(Matrix::stack(&[right.clone(), right]).rows(), 4);
+        assert_eq!(Matrix::beside(&[&left, &right]).data(), [1.0, 3.0, 4.0, 2.0, 5.0, 6.0]);
+        assert_eq!(Matrix::stack(&[(&right, 1.0), (&right, 0.5)]).row(3), [2.5, 3.0]);
     }
 
     #[test]

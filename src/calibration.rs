@@ -165,12 +165,14 @@ fn correct(module: &str, correction: &Correction, target: &str, pair: Pair) -> R
     if correction.is_zero() {
         return Ok(pair);
     }
+    let ones = Matrix::filled(1, inputs, 1.0);
+    let column;
     let (p1, p2) = match correction {
-        Correction::Vector(p) => (Matrix::new(1, inputs, vec![1.0; inputs]), Matrix::new(outputs, 1, p.clone())),
-        Correction::LowRank { p1, p2 } => (Some(p1.clone()), Some(p2.clone())),
+        Correction::Vector(p) => {
+            column = Matrix::column(p.clone());
+            (&ones, &column)
+        }
+        Correction::LowRank { p1, p2 } => (p1, p2),
     };
-    match (p1, p2) {
-        (Some(p1), Some(p2)) => Ok(Pair { a: Matrix::stack(&[pair.a, p1]), b: Matrix::beside(&[pair.b, p2]) }),
-        _ => Ok(pair),
-    }
+    Ok(Pair { a: Matrix::stack(&[(&pair.a, 1.0), (p1, 1.0)]), b: Matrix::beside(&[&pair.b, p2]) })
 }

@@ -97,12 +97,7 @@ impl Recipe {
 
     /// Reads the adapters, checks them against the base model, merges and calibrates them, in memory.
     pub fn compose(&self, model: &BaseModel, base: Digest) -> Result<Adapter, ComposeError> {
-        let mut adapters = Vec::new();
-        for part in &self.ingredients {
-            let adapter = adapter::read(&part.path)?;
-            adapter.check(model, base).map_err(|source| ComposeError::Check { path: part.path.clone(), source })?;
-            adapters.push(adapter);
-        }
+        let adapters = self.read(model, base)?;
         let parts: Vec<Weighted<'_>> = self
             .ingredients
             .iter()
@@ -114,6 +109,23 @@ impl Recipe {
             None => Ok(merged),
             Some(file) => calibrate(file, merged),
         }
+    }
+
+    /// Reads and checks all adapters, each on a thread of its own.
+    fn read(&self, model: &BaseModel, base: Digest) -> Result<Vec<Adapter>, ComposeError> {
+        let read = |part: &Ingredient| {
+            let adapter = adapter::read(&part.path)?;
+            let checked = adapter.check(model, base);
+            checked.map_err(|source| ComposeError::Check { path: part.path.clone(), source })?;
+            Ok(adapter)
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = self.ingredients.iter().map(|part| scope.spawn(move || read(part))).collect();
+            threads
+                .into_iter()
+                .map(|thread| thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+                .collect()
+        })
     }
 
     /// The composed adapter's file, from the cache or made now.

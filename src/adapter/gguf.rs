@@ -74,37 +74,59 @@ pub fn read_card(path: &Path) -> Result<(Card, (u64, u64)), ReadError> {
     Ok((Card::from_metadata(&file), bounds))
 }
 
-/// Writes an adapter, whole or not at all. Numbers are stored as F16 where all of them fit it, otherwise as F32.
-///
-/// `extra` metadata is added behind the card's.
-pub fn write(path: &Path, adapter: &Adapter, extra: &[(String, Value)]) -> io::Result<()> {
-    file::write_whole(path, |out| encode(adapter, extra)?.write(out))
+/// How an adapter's numbers are stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Precision {
+    /// 16 bits, but 32 for a tensor with a number beyond the range of 16: half the size, and as fast to run.
+    #[default]
+    F16,
+    /// 32 bits. llama.cpp then keeps activations at 32 bits too.
+    F32,
 }
 
-pub(crate) fn encode<'a>(adapter: &'a Adapter, extra: &[(String, Value)]) -> io::Result<Writer<'a>> {
+impl std::str::FromStr for Precision {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "f16" => Ok(Self::F16),
+            "f32" => Ok(Self::F32),
+            _ => Err("`f16` or `f32` was expected".to_owned()),
+        }
+    }
+}
+
+/// Writes an adapter, whole or not at all.
+pub fn write(path: &Path, adapter: &Adapter, precision: Precision) -> io::Result<()> {
+    file::write_whole(path, |out| encode(adapter, precision)?.write(out))
+}
+
+pub(crate) fn encode(adapter: &Adapter, precision: Precision) -> io::Result<Writer<'_>> {
     let mut writer = Writer::new();
     writer.set("general.type", Value::String("adapter".to_owned()));
     writer.set("general.architecture", Value::String(adapter.architecture.clone()));
     writer.set("adapter.type", Value::String("lora".to_owned()));
     writer.set("adapter.lora.alpha", Value::F32(adapter.alpha));
     adapter.card.write_metadata(&mut writer);
-    extra.iter().for_each(|(key, value)| writer.set(key.clone(), value.clone()));
     for (target, pair) in &adapter.pairs {
         for (suffix, matrix) in [("lora_a", &pair.a), ("lora_b", &pair.b)] {
             let name = format!("{target}.{suffix}");
             if name.len() > MAX_TENSOR_NAME {
                 return Err(io::Error::other(format!("tensor name `{name}` is longer than ggml takes")));
             }
-            writer.tensor(name, &[matrix.columns() as u64, matrix.rows() as u64], smallest(matrix.data()));
+            writer.tensor(name, &[matrix.columns() as u64, matrix.rows() as u64], stored(matrix.data(), precision));
         }
     }
     Ok(writer)
 }
 
-/// F16 where every number is within its range, F32 otherwise.
-fn smallest(numbers: &[f32]) -> Data<'_> {
+/// The numbers as they are to be stored; as F32 where one is out of the range of F16.
+fn stored(numbers: &[f32], precision: Precision) -> Data<'_> {
     let largest = numbers.iter().fold(0f32, |largest, number| largest.max(number.abs()));
-    if largest < half::f16::MAX.to_f32() { Data::F16(numbers) } else { Data::F32(numbers) }
+    match precision {
+        Precision::F16 if largest < half::f16::MAX.to_f32() => Data::F16(numbers),
+        Precision::F16 | Precision::F32 => Data::F32(numbers),
+    }
 }
 
 fn wrong(path: &Path, problem: Problem) -> ReadError {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use crate::adapter::{self, Adapter, Card};
+use crate::adapter::{self, Adapter, Card, Precision};
 use crate::compose::{self, CalibrationFile, Ingredient, Recipe};
 use crate::digest::Digests;
 use crate::library::{Library, file_stem};
@@ -21,12 +21,12 @@ pub(super) fn run(session: &Session, command: AdaptersCommand) -> Result<Exit, F
         AdaptersCommand::List { model, json } => list(session, model.as_deref(), json),
         AdaptersCommand::Show { adapter, model, json } => show(session, &adapter, model.as_deref(), json),
         AdaptersCommand::Check { adapters, model } => check(session, &adapters, model.as_deref()),
-        AdaptersCommand::Import { folder, task, model, output, data, license, figures } => {
+        AdaptersCommand::Import { folder, task, model, output, precision, data, license, figures } => {
             let card = Card { data, license, figures, ..Card::default() };
-            import(session, &folder, &task, model.as_deref(), output, card)
+            import(session, &folder, &task, model.as_deref(), (output, precision), card)
         }
-        AdaptersCommand::Merge { adapters, method, weights, calibration, model, output } => {
-            merge(session, &adapters, (method, weights, calibration), model.as_deref(), &output)
+        AdaptersCommand::Merge { adapters, method, weights, calibration, model, output, precision } => {
+            merge(session, &adapters, (method, weights, calibration), model.as_deref(), (&output, precision))
         }
     }
 }
@@ -167,7 +167,7 @@ fn import(
     folder: &Path,
     task: &str,
     model: Option<&str>,
-    output: Option<PathBuf>,
+    (output, precision): (Option<PathBuf>, Precision),
     told: Card,
 ) -> Result<Exit, Failure> {
     let task = session.config.catalogue().task(task).map_err(|error| Failure::new(Exit::Usage, error))?;
@@ -186,18 +186,18 @@ fn import(
     let changes = changes.map_err(|error| unfit(format!("the adapter in `{}` {error}", folder.display())))?;
     let by_rule = || session.paths.data.join("adapters").join(&base.name).join(format!("{}.gguf", file_stem(&task.id)));
     let output = output.unwrap_or_else(by_rule);
-    write(&output, &adapter)?;
+    write(&output, &adapter, precision)?;
     let message = format!("imported {}: changes {changes} weights, written to `{}`", task.id, output.display());
     session.console.note(&message);
     Ok(Exit::Done)
 }
 
-fn write(output: &Path, adapter: &Adapter) -> Result<(), Failure> {
+fn write(output: &Path, adapter: &Adapter, precision: Precision) -> Result<(), Failure> {
     let failed = |error| Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", output.display()));
     if let Some(folder) = output.parent() {
         fs::create_dir_all(folder).map_err(failed)?;
     }
-    adapter::write(output, adapter, &[]).map_err(failed)
+    adapter::write(output, adapter, precision).map_err(failed)
 }
 
 fn merge(
@@ -205,7 +205,7 @@ fn merge(
     asked: &[String],
     (method, weights, calibration): (Method, Vec<f32>, Option<PathBuf>),
     model: Option<&str>,
-    output: &Path,
+    (output, precision): (&Path, Precision),
 ) -> Result<Exit, Failure> {
     let base = base(session, model)?;
     let digests = Digests::in_folder(session.paths.digests());
@@ -231,7 +231,7 @@ fn merge(
     };
     let recipe = Recipe { ingredients, method, calibration };
     let merged = recipe.compose(&base.header, base.sha256)?;
-    write(output, &merged)?;
+    write(output, &merged, precision)?;
     let (low, high) = merged.ranks();
     let rank = if low == high { low.to_string() } else { format!("{low} to {high}") };
     session.console.note(&format!(

@@ -6,6 +6,7 @@ use clap::builder::FalseyValueParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::Shell;
 
+use crate::adapter::Precision;
 use crate::strategy::Method;
 
 /// Folds several text tasks into one pass of a local language model, offline.
@@ -330,6 +331,9 @@ pub(super) enum AdaptersCommand {
         /// Where to write it; nfold's adapter folder by default
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
+        /// How numbers are stored: f16 or f32
+        #[arg(long, value_name = "TYPE", default_value = "f16")]
+        precision: Precision,
         /// What it was trained on, for its card
         #[arg(long, value_name = "TEXT")]
         data: Option<String>,
@@ -351,6 +355,9 @@ pub(super) enum AdaptersCommand {
         /// Weights in the order of the adapters; equal ones that sum to one by default
         #[arg(long, value_name = "W,W", value_delimiter = ',', allow_negative_numbers = true)]
         weights: Vec<f32>,
+        /// How numbers are stored: f16 or f32
+        #[arg(long, value_name = "TYPE", default_value = "f16")]
+        precision: Precision,
         /// Calibration file to apply on top
         #[arg(long, value_name = "FILE")]
         calibration: Option<PathBuf>,

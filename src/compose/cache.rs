@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use twox_hash::XxHash3_64;
 
-use crate::adapter::{self, Adapter};
+use crate::adapter::{self, Adapter, Precision};
 use crate::digest::Digest;
 use crate::file;
 
@@ -61,7 +61,7 @@ impl Cache {
         let written = fs::create_dir_all(&self.folder).and_then(|()| {
             file::write_whole(&path, |out| {
                 let mut sealed = Sealing { out, hasher: XxHash3_64::default() };
-                adapter::encode(adapter, &[])?.write(&mut sealed)?;
+                adapter::encode(adapter, Precision::F16)?.write(&mut sealed)?;
                 let sum = std::hash::Hasher::finish(&sealed.hasher);
                 sealed.out.write_all(&sum.to_le_bytes())
             })

@@ -92,6 +92,24 @@ impl Llama {
         self.model.n_ctx_train()
     }
 
+    /// How many tokens a rendered prompt makes in one go, its special tokens included: as training counts them.
+    #[must_use]
+    pub fn count(&self, rendered: &str) -> usize {
+        self.model.vocab().tokenize(rendered.as_bytes(), true, true).len()
+    }
+
+    /// The logits behind every token of a plain text, one row of vocabulary length each: what training and merging are
+    /// checked against.
+    pub fn logits(&mut self, text: &str, adapter: Option<&Path>) -> Result<Vec<Vec<f32>>, EngineError> {
+        let backend = backend()?;
+        if let Some(path) = adapter {
+            self.load_adapter(path)?;
+        }
+        let tokens = self.model.vocab().tokenize(text.as_bytes(), true, false);
+        let adapter = adapter.and_then(|path| self.adapters.get_mut(path));
+        decode::logits(backend, &self.model, adapter, &tokens)
+    }
+
     fn load_adapter(&mut self, path: &Path) -> Result<(), EngineError> {
         if self.adapters.contains_key(path) {
             return Ok(());

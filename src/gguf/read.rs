@@ -205,7 +205,7 @@ fn read_preamble(source: &mut Source) -> Result<(u64, u64), Problem> {
         return Err(Problem::Magic(magic));
     }
     let version = source.u32("the version")?;
-    if version.swap_bytes() <= VERSION {
+    if (2..=VERSION).contains(&version.swap_bytes()) {
         return Err(Problem::BigEndian);
     }
     if !(2..=VERSION).contains(&version) {

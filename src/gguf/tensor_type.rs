@@ -2,11 +2,15 @@
 
 use std::fmt;
 
+use half::slice::HalfFloatSliceExt;
 use half::{bf16, f16};
 
 /// A ggml tensor type by its number in the file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TensorType(pub u32);
+
+/// How many numbers are converted at a time.
+const BLOCK: usize = 1024;
 
 /// Number, name, numbers in a block, bytes in a block, for each type of ggml that may stand in a file.
 const KNOWN: [(u32, &str, u64, u64); 27] = [
@@ -66,7 +70,7 @@ impl TensorType {
     pub fn decode(self, bytes: &[u8]) -> Vec<f32> {
         match self {
             Self::F32 => chunks(bytes).map(f32::from_le_bytes).collect(),
-            Self::F16 => chunks(bytes).map(|raw| f16::from_le_bytes(raw).to_f32()).collect(),
+            Self::F16 => decode_f16(bytes),
             Self::BF16 => chunks(bytes).map(|raw| bf16::from_le_bytes(raw).to_f32()).collect(),
             Self::Q8_0 => bytes.as_chunks::<34>().0.iter().flat_map(decode_q8_0).collect(),
             Self(_) => Vec::new(),
@@ -85,6 +89,30 @@ impl fmt::Display for TensorType {
 
 fn chunks<const N: usize>(bytes: &[u8]) -> impl Iterator<Item = [u8; N]> {
     bytes.as_chunks::<N>().0.iter().copied()
+}
+
+/// Block by block, because whole slices convert several numbers an instruction.
+fn decode_f16(bytes: &[u8]) -> Vec<f32> {
+    let mut numbers = vec![0.0; bytes.len() / 2];
+    let mut block = [f16::ZERO; BLOCK];
+    for (out, raw) in numbers.chunks_mut(BLOCK).zip(bytes.chunks(2 * BLOCK)) {
+        let block = &mut block[..out.len()];
+        block.iter_mut().zip(chunks(raw)).for_each(|(half, raw)| *half = f16::from_le_bytes(raw));
+        block.convert_to_f32_slice(out);
+    }
+    numbers
+}
+
+/// The numbers rounded to F16, as bytes.
+pub(super) fn encode_f16(numbers: &[f32]) -> Vec<u8> {
+    let mut bytes = vec![0; numbers.len() * 2];
+    let mut block = [f16::ZERO; BLOCK];
+    for (raw, numbers) in bytes.chunks_mut(2 * BLOCK).zip(numbers.chunks(BLOCK)) {
+        let block = &mut block[..numbers.len()];
+        block.convert_from_f32_slice(numbers);
+        raw.as_chunks_mut::<2>().0.iter_mut().zip(block).for_each(|(raw, half)| *raw = half.to_le_bytes());
+    }
+    bytes
 }
 
 fn decode_q8_0(block: &[u8; 34]) -> [f32; 32] {

@@ -2,8 +2,7 @@
 
 use std::io::{self, Write};
 
-use half::f16;
-
+use super::tensor_type::encode_f16;
 use super::{ALIGNMENT, MAGIC, TensorType, VERSION, Value};
 
 /// A tensor's numbers on their way into a file, row-major.
@@ -26,7 +25,7 @@ impl Data<'_> {
     fn bytes(self) -> Vec<u8> {
         match self {
             Self::F32(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
-            Self::F16(numbers) => numbers.iter().flat_map(|number| f16::from_f32(*number).to_le_bytes()).collect(),
+            Self::F16(numbers) => encode_f16(numbers),
         }
     }
 

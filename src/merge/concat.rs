@@ -5,7 +5,7 @@ use crate::adapter::{Matrix, Pair};
 use super::Part;
 
 pub(super) fn merge(parts: &[Part<'_>]) -> Pair {
-    let above: Vec<Matrix> = parts.iter().map(|part| part.pair.a.clone().scaled(part.coefficient)).collect();
-    let beside: Vec<Matrix> = parts.iter().map(|part| part.pair.b.clone()).collect();
+    let above: Vec<(&Matrix, f32)> = parts.iter().map(|part| (&part.pair.a, part.coefficient)).collect();
+    let beside: Vec<&Matrix> = parts.iter().map(|part| &part.pair.b).collect();
     Pair { a: Matrix::stack(&above), b: Matrix::beside(&beside) }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 use llama_cpp_2::context::LlamaContext;
-use llama_cpp_2::context::params::LlamaContextParams;
+use llama_cpp_2::context::params::{KvCacheType, LlamaContextParams};
 use llama_cpp_2::context::session::LlamaStateSeqFlags;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::llama_batch::LlamaBatch;
@@ -15,7 +15,8 @@ use llama_cpp_2::token::LlamaToken;
 
 use crate::engine::{EngineError, Outcome, Pieces, Request, Step, Stop};
 
-use super::{sampler, threads};
+use super::sampler;
+use super::threads::{self, Threads};
 
 /// The most tokens in one decode call of prefill.
 const LARGEST_PIECE: usize = 512;
@@ -39,9 +40,8 @@ pub(super) struct Pass<'a> {
     request: &'a Request,
     prompt: &'a [LlamaToken],
     threads: usize,
-    /// Whether the number of threads was given, and so is not to be changed.
-    pinned: bool,
-    meter: Meter,
+    /// Absent where the number of threads was given or a GPU computes: then it stays.
+    adaptive: Option<Threads>,
     started: Instant,
 }
 
@@ -57,11 +57,11 @@ impl<'a> Pass<'a> {
     ) -> Result<Self, EngineError> {
         let started = Instant::now();
         let context_length = context_length(model, request, prompt.len())?;
-        let pinned = threads.is_some() || backend.supports_gpu_offload();
+        let adaptive = threads.is_none() && !backend.supports_gpu_offload();
         let threads = threads.unwrap_or_else(threads::default_count);
-        let context = new_context(backend, model, adapter.as_deref_mut(), context_length, threads)?;
-        let meter = Meter::default();
-        Ok(Self { backend, model, adapter, context, context_length, request, prompt, threads, pinned, meter, started })
+        let adaptive = adaptive.then(|| Threads::new(threads));
+        let context = new_context(backend, model, adapter.as_deref_mut(), context_params(context_length, threads))?;
+        Ok(Self { backend, model, adapter, context, context_length, request, prompt, threads, adaptive, started })
     }
 
     /// Prefills and decodes.
@@ -158,55 +158,52 @@ impl<'a> Pass<'a> {
         self.context.decode(batch).map_err(|error| EngineError::Native(error.to_string()))?;
         self.context.synchronize();
         let took = wall.elapsed();
-        self.meter.add(cpu.elapsed(), took);
+        if let Some(threads) = &mut self.adaptive {
+            threads.measure(cpu.elapsed(), took);
+        }
         Ok(took)
     }
 
-    /// Goes on with fewer threads where there was no core for each.
+    /// Moves to another number of threads where what was measured asks for it.
     ///
     /// llama-cpp-2 sets a context's threads only when it is made, so the sequence moves to a new one. Logits do not
     /// move: this comes between taking a token and computing the next.
     fn fit_threads(&mut self) -> Result<(), EngineError> {
-        let Some((cpu, wall)) = self.meter.window() else {
-            return Ok(());
-        };
-        let fitting = threads::fitting(self.threads, cpu, wall);
-        if self.pinned || fitting == self.threads {
+        let fitting = self.adaptive.as_ref().map_or(self.threads, Threads::count);
+        if fitting == self.threads {
             return Ok(());
         }
-        tracing::info!(from = self.threads, to = fitting, "another process is using a core: fewer threads");
-        let native = |error: String| EngineError::Native(format!("moving to fewer threads: {error}"));
+        tracing::info!(from = self.threads, to = fitting, "the machine's load changed: another number of threads");
+        let native = |error: String| EngineError::Native(format!("moving to {fitting} threads: {error}"));
         let flags = LlamaStateSeqFlags::empty();
         let state = self.context.state_seq_get(0, flags).map_err(|error| native(error.to_string()))?;
         let adapter = self.adapter.as_deref_mut();
-        self.context = new_context(self.backend, self.model, adapter, self.context_length, fitting)?;
+        self.context = new_context(self.backend, self.model, adapter, context_params(self.context_length, fitting))?;
         self.context.state_seq_set(&state, 0).map_err(|error| native(error.to_string()))?;
         self.threads = fitting;
         Ok(())
     }
 }
 
-/// CPU time against wall time while the model computes, in windows.
-#[derive(Default)]
-struct Meter {
-    cpu: Duration,
-    wall: Duration,
-}
-
-impl Meter {
-    fn add(&mut self, cpu: Duration, wall: Duration) {
-        self.cpu += cpu;
-        self.wall += wall;
+/// Logits behind each token, on one thread and with a KV cache in F32, so that they are exact and the same every time.
+pub(super) fn logits(
+    backend: &LlamaBackend,
+    model: &LlamaModel,
+    adapter: Option<&mut LlamaLoraAdapter>,
+    tokens: &[LlamaToken],
+) -> Result<Vec<Vec<f32>>, EngineError> {
+    let limit = LARGEST_PIECE.min(model.n_ctx_train() as usize);
+    if tokens.len() > limit {
+        return Err(EngineError::ContextOverflow { tokens: tokens.len(), limit, hint: "" });
     }
-
-    /// CPU and wall time of a window that is over, and starts the next; `None` while it lasts.
-    fn window(&mut self) -> Option<(Duration, Duration)> {
-        if self.wall < threads::WINDOW {
-            return None;
-        }
-        let over = std::mem::take(self);
-        Some((over.cpu, over.wall))
-    }
+    let native = |error: String| EngineError::Native(error);
+    let exact = context_params(limit, 1).with_type_k(KvCacheType::F32).with_type_v(KvCacheType::F32);
+    let mut context = new_context(backend, model, adapter, exact)?;
+    let mut batch = LlamaBatch::new(LARGEST_PIECE, 1);
+    batch.add_sequence(tokens, 0, true).map_err(|error| native(error.to_string()))?;
+    context.decode(&mut batch).map_err(|error| native(error.to_string()))?;
+    let rows = i32::try_from(tokens.len()).map_err(|error| native(error.to_string()))?;
+    Ok((0..rows).map(|row| context.get_logits_ith(row).to_vec()).collect())
 }
 
 fn context_length(model: &LlamaModel, request: &Request, prompt: usize) -> Result<usize, EngineError> {
@@ -220,22 +217,24 @@ fn context_length(model: &LlamaModel, request: &Request, prompt: usize) -> Resul
     Ok(needed.next_multiple_of(CONTEXT_STEP).min(limit))
 }
 
-fn new_context<'a>(
-    backend: &LlamaBackend,
-    model: &'a LlamaModel,
-    adapter: Option<&mut LlamaLoraAdapter>,
-    length: usize,
-    threads: usize,
-) -> Result<LlamaContext<'a>, EngineError> {
+fn context_params(length: usize, threads: usize) -> LlamaContextParams {
     let threads = i32::try_from(threads).unwrap_or(i32::MAX);
     let batch = u32::try_from(LARGEST_PIECE).unwrap_or(u32::MAX);
-    let params = LlamaContextParams::default()
+    LlamaContextParams::default()
         .with_n_ctx(u32::try_from(length).ok().and_then(NonZeroU32::new))
         .with_n_batch(batch)
         .with_n_ubatch(batch)
         .with_n_threads(threads)
-        .with_n_threads_batch(threads);
-    let native = |error: String| EngineError::Native(format!("making a context of {length} tokens: {error}"));
+        .with_n_threads_batch(threads)
+}
+
+fn new_context<'a>(
+    backend: &LlamaBackend,
+    model: &'a LlamaModel,
+    adapter: Option<&mut LlamaLoraAdapter>,
+    params: LlamaContextParams,
+) -> Result<LlamaContext<'a>, EngineError> {
+    let native = |error: String| EngineError::Native(format!("making a context: {error}"));
     let mut context = model.new_context(backend, params).map_err(|error| native(error.to_string()))?;
     if let Some(adapter) = adapter {
         context.lora_adapter_set(adapter, 1.0).map_err(|error| native(error.to_string()))?;

