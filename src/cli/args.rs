@@ -12,10 +12,13 @@ use crate::strategy::Method;
 /// Folds several text tasks into one pass of a local language model, offline.
 #[derive(Debug, Parser)]
 #[command(name = "nfold", version, max_term_width = 100, arg_required_else_help = false)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 input unreadable, 4 model or adapter \
-    missing or unfit,\n5 document longer than the context, 6 answer cut off (with --strict), 130 interrupted, 143 terminated"
-)]
+#[command(after_help = "\
+Exit codes:
+  0 done, also when the reader of a pipe left     5 document longer than the context
+  1 failed                                        6 answer cut off at its limit (with --strict)
+  2 wrong option, task or configuration           130 interrupted, 143 terminated
+  3 document missing, empty or no text
+  4 model or adapter missing or unfit")]
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,
@@ -32,7 +35,7 @@ pub(super) struct Global {
     #[arg(short, long, global = true, env = "NFOLD_QUIET", value_parser = FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
     pub(super) quiet: bool,
     /// Say more on stderr; twice for everything llama.cpp says
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, env = "NFOLD_VERBOSE", action = clap::ArgAction::Count)]
     pub(super) verbose: u8,
 }
 
@@ -190,22 +193,22 @@ pub(super) struct Options {
     #[arg(short = 'n', long, value_name = "N", env = "NFOLD_MAX_TOKENS", value_parser = clap::value_parser!(u32).range(1..), help_heading = "Generation")]
     pub(super) max_tokens: Option<u32>,
     /// Temperature; 0 always takes the likeliest token
-    #[arg(long, value_name = "T", env = "NFOLD_TEMP", value_parser = at_least_zero, help_heading = "Generation")]
+    #[arg(long, value_name = "T", allow_negative_numbers = true, env = "NFOLD_TEMP", value_parser = at_least_zero, help_heading = "Generation")]
     pub(super) temp: Option<f32>,
     /// Consider this many of the likeliest tokens; 0 for all
     #[arg(long, value_name = "K", env = "NFOLD_TOP_K", help_heading = "Generation")]
     pub(super) top_k: Option<u32>,
     /// Consider the likeliest tokens that together reach this probability
-    #[arg(long, value_name = "P", env = "NFOLD_TOP_P", value_parser = share, help_heading = "Generation")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, env = "NFOLD_TOP_P", value_parser = share, help_heading = "Generation")]
     pub(super) top_p: Option<f32>,
     /// Leave out tokens less likely than this share of the likeliest
-    #[arg(long, value_name = "P", env = "NFOLD_MIN_P", value_parser = share, help_heading = "Generation")]
+    #[arg(long, value_name = "P", allow_negative_numbers = true, env = "NFOLD_MIN_P", value_parser = share, help_heading = "Generation")]
     pub(super) min_p: Option<f32>,
     /// Seed of the random choice
     #[arg(short, long, value_name = "N", env = "NFOLD_SEED", help_heading = "Generation")]
     pub(super) seed: Option<u32>,
     /// Penalty on tokens that already came out; 1 for none
-    #[arg(long, value_name = "X", env = "NFOLD_REPEAT_PENALTY", value_parser = above_zero, help_heading = "Generation")]
+    #[arg(long, value_name = "X", allow_negative_numbers = true, env = "NFOLD_REPEAT_PENALTY", value_parser = above_zero, help_heading = "Generation")]
     pub(super) repeat_penalty: Option<f32>,
 
     /// Threads; 0 for the physical cores, fewer while other programs use them

@@ -27,6 +27,9 @@ const FIRST_PIECE: usize = 32;
 /// How long a piece may take, so that a cancelled run ends in time.
 const PIECE_TIME: Duration = Duration::from_millis(110);
 
+/// `LLAMA_FLASH_ATTN_TYPE_DISABLED`, which llama-cpp-2 does not name.
+const FLASH_ATTENTION_OFF: i32 = 0;
+
 /// Contexts are made in multiples of this many tokens.
 const CONTEXT_STEP: usize = 256;
 
@@ -197,7 +200,11 @@ pub(super) fn logits(
         return Err(EngineError::ContextOverflow { tokens: tokens.len(), limit, hint: "" });
     }
     let native = |error: String| EngineError::Native(error);
-    let exact = context_params(limit, 1).with_type_k(KvCacheType::F32).with_type_v(KvCacheType::F32);
+    // Flash attention would round keys and values to F16.
+    let exact = context_params(limit, 1)
+        .with_flash_attention_policy(FLASH_ATTENTION_OFF)
+        .with_type_k(KvCacheType::F32)
+        .with_type_v(KvCacheType::F32);
     let mut context = new_context(backend, model, adapter, exact)?;
     let mut batch = LlamaBatch::new(LARGEST_PIECE, 1);
     batch.add_sequence(tokens, 0, true).map_err(|error| native(error.to_string()))?;

@@ -1,0 +1,31 @@
+# Two commands for newcomers: `make demo` and `make test`. `make bench` measures.
+
+CARGO ?= cargo
+BIN = $(or $(CARGO_TARGET_DIR),target)/release/nfold
+
+.PHONY: build model demo test bench
+
+build:
+	@.scripts/need-build-tools
+	@$(CARGO) build --release --locked --quiet
+
+# The default model in the user's data folder, fetched once and checked by hash.
+model: build
+	@.scripts/need-model $(BIN)
+
+# The main job: a document becomes a Spanish summary, in one pass with two merged adapters.
+demo: model
+	@echo "\$$ nfold summarize tests/data/sample.txt --to es --method concat --weights 1,1 --stats"
+	@$(BIN) summarize tests/data/sample.txt --to es --method concat --weights 1,1 --stats
+
+test: model
+	@.scripts/need-test-tools
+	@$(CARGO) fmt --check
+	@$(CARGO) clippy --release --locked --all-targets --quiet -- -D warnings
+	@RUSTDOCFLAGS="-D warnings" $(CARGO) doc --release --locked --no-deps --quiet
+	@$(CARGO) deny --locked --log-level error check licenses bans sources
+	@INSTA_UPDATE=no $(CARGO) test --release --locked
+
+bench: model
+	@tests/bench/peers.sh
+	@$(CARGO) bench --locked --quiet
