@@ -94,7 +94,9 @@ impl Matrix {
         debug_assert!(parts.iter().all(|part| part.0.columns == columns));
         let rows = parts.iter().map(|part| part.0.rows).sum();
         let mut data = Vec::with_capacity(rows * columns);
-        parts.iter().for_each(|(part, factor)| data.extend(part.data.iter().map(|number| number * factor)));
+        for (part, factor) in parts {
+            data.extend(part.data.iter().map(|number| number * factor));
+        }
         Self { rows, columns, data }
     }
 
@@ -106,7 +108,9 @@ impl Matrix {
         let columns = parts.iter().map(|part| part.columns).sum();
         let mut data = Vec::with_capacity(rows * columns);
         for row in 0..rows {
-            parts.iter().for_each(|part| data.extend_from_slice(part.row(row)));
+            for part in parts {
+                data.extend_from_slice(part.row(row));
+            }
         }
         Self { rows, columns, data }
     }

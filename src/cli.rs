@@ -41,14 +41,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
-    let mut console = Console::new(cli.global.quiet, cli.global.verbose);
+    let console = Console::new(cli.global.quiet, cli.global.verbose);
     console.start_logging();
-    let result = dispatch(cli, &console);
+    let result = dispatch(cli, console);
     match result {
         Ok(exit) => exit.into(),
         Err(failure) if failure.exit == Exit::Done => Exit::Done.into(),
         Err(failure) => {
-            console.error(&failure.message);
+            Console::error(&failure.message);
             failure.exit.into()
         }
     }
@@ -60,22 +60,22 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { Exit::Usage.into() } else { Exit::Done.into() }
 }
 
-fn dispatch(cli: Cli, console: &Console) -> Result<Exit, Failure> {
+fn dispatch(cli: Cli, console: Console) -> Result<Exit, Failure> {
     let Some(command) = cli.command else {
-        console.error("no command was given; try `nfold summarize FILE --to es`, or `nfold --help`");
+        Console::error("no command was given; try `nfold summarize FILE --to es`, or `nfold --help`");
         return Ok(Exit::Usage);
     };
     match command {
         Command::Completions { shell } => {
             let mut script = Vec::new();
             clap_complete::generate(shell, &mut Cli::command(), "nfold", &mut script);
-            console.out(&String::from_utf8_lossy(&script))?;
+            Console::out(&String::from_utf8_lossy(&script))?;
             Ok(Exit::Done)
         }
         Command::Man => {
             let mut page = Vec::new();
             clap_mangen::Man::new(Cli::command()).render(&mut page).map_err(|error| Failure::general(&error))?;
-            console.out(&String::from_utf8_lossy(&page))?;
+            Console::out(&String::from_utf8_lossy(&page))?;
             Ok(Exit::Done)
         }
         Command::Config { command } => config::run(&command, &locate(&cli.global)?, console),
@@ -115,8 +115,8 @@ fn locate(global: &Global) -> Result<(Paths, PathBuf, bool), Failure> {
     Ok((paths, file, named))
 }
 
-fn open(global: &Global, console: &Console) -> Result<Session, Failure> {
+fn open(global: &Global, console: Console) -> Result<Session, Failure> {
     let (paths, file, named) = locate(global)?;
     let config = Config::load(&file, named).map_err(|error| Failure::new(Exit::Usage, error))?;
-    Ok(Session { config, config_file: (file, named), paths, console: console.clone() })
+    Ok(Session { config, config_file: (file, named), paths, console })
 }

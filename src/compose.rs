@@ -6,7 +6,7 @@
 mod cache;
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
@@ -146,7 +146,7 @@ fn calibrate(file: &CalibrationFile, merged: Adapter) -> Result<Adapter, Compose
 }
 
 /// Looks an adapter file's digest up and makes an ingredient of it.
-pub fn ingredient(digests: &Digests, name: &str, path: PathBuf, weight: f32) -> std::io::Result<Ingredient> {
-    let sha256 = digests.of_file(&path)?;
-    Ok(Ingredient { name: name.to_owned(), path, sha256, weight })
+pub fn ingredient(digests: &Digests, name: &str, path: &Path, weight: f32) -> std::io::Result<Ingredient> {
+    let sha256 = digests.of_file(path)?;
+    Ok(Ingredient { name: name.to_owned(), path: path.to_path_buf(), sha256, weight })
 }

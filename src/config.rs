@@ -101,7 +101,7 @@ impl Config {
         let mut table: Table = toml::from_str(EXAMPLE).map_err(|error| syntax(&error))?;
         overlay(&mut table, user);
         let config: Self = serde_path_to_error::deserialize(Value::Table(table)).map_err(|error| {
-            let keys: Vec<String> = error.path().iter().map(|segment| segment.to_string()).collect();
+            let keys: Vec<String> = error.path().iter().map(ToString::to_string).collect();
             let problem = explain(&keys.join("."), error.inner().message());
             wrong(line_of(text, &keys), problem)
         })?;
@@ -181,7 +181,7 @@ fn make_paths_absolute(user: &mut Table, folder: &Path) {
 /// The line of a byte span, from 1.
 fn line_at(text: &str, span: Option<std::ops::Range<usize>>) -> usize {
     let end = span.map_or(0, |span| span.start).min(text.len());
-    text.as_bytes()[..end].iter().filter(|byte| **byte == b'\n').count() + 1
+    text.as_bytes()[..end].split(|byte| *byte == b'\n').count()
 }
 
 /// The line on which a key, or as much of its path as is there, stands.

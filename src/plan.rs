@@ -307,7 +307,7 @@ impl Resolver<'_> {
         let mut ingredients = Vec::new();
         for (path, scale) in &self.ask.loras {
             let name = path.file_stem().unwrap_or_default().to_string_lossy();
-            ingredients.push(self.ingredient(&name, path.clone(), *scale)?);
+            ingredients.push(self.ingredient(&name, path, *scale)?);
         }
         let strategy = if ingredients.len() == 1 { Strategy::Adapter } else { method.into() };
         let recipe = Recipe { ingredients, method, calibration: None };
@@ -343,13 +343,13 @@ impl Resolver<'_> {
                     model: self.base.name.clone(),
                 });
             };
-            ingredients.push(self.ingredient(&task.id, path, weight)?);
+            ingredients.push(self.ingredient(&task.id, &path, weight)?);
         }
         Ok(ingredients)
     }
 
-    fn ingredient(&self, name: &str, path: PathBuf, weight: f32) -> Result<Ingredient, PlanError> {
-        let read = |source| PlanError::Read { path: path.clone(), source };
-        compose::ingredient(&self.digests, name, path.clone(), weight).map_err(read)
+    fn ingredient(&self, name: &str, path: &Path, weight: f32) -> Result<Ingredient, PlanError> {
+        let read = |source| PlanError::Read { path: path.to_path_buf(), source };
+        compose::ingredient(&self.digests, name, path, weight).map_err(read)
     }
 }

@@ -181,7 +181,7 @@ fn rotary_heads(model: &BaseModel, target: &str) -> Option<usize> {
 
 /// Reorders each head's rows from two halves to interleaved pairs: row `j·d/2 + i` of a head becomes row `2·i + j`.
 fn permute_rows(b: &Matrix, heads: usize) -> Option<Matrix> {
-    if heads == 0 || b.rows() % (2 * heads) != 0 {
+    if heads == 0 || !b.rows().is_multiple_of(2 * heads) {
         return None;
     }
     let per_head = b.rows() / heads;

@@ -83,7 +83,9 @@ pub fn write(path: &Path, calibration: &Calibration, extra: &[(String, Value)]) 
     for (task, digest) in &fit.adapters {
         set(&format!("adapter.{task}.sha256"), digest.to_string());
     }
-    extra.iter().for_each(|(key, value)| writer.set(key.clone(), value.clone()));
+    for (key, value) in extra {
+        writer.set(key.clone(), value.clone());
+    }
     for (module, correction) in &calibration.corrections {
         match correction {
             Correction::Vector(p) => writer.tensor(format!("p.{module}"), &[p.len() as u64], Data::F32(p)),

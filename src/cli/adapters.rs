@@ -1,5 +1,6 @@
 //! `nfold adapters`: list, show, check, import, merge.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,7 @@ use crate::plan::{Base, resolve_base};
 
 use super::Session;
 use super::args::AdaptersCommand;
+use super::console::Console;
 use super::exit::{Exit, Failure};
 
 pub(super) fn run(session: &Session, command: AdaptersCommand) -> Result<Exit, Failure> {
@@ -48,7 +50,8 @@ fn locate(session: &Session, base: &Base, asked: &str) -> Result<PathBuf, Failur
     if Path::new(asked).is_file() {
         return Ok(PathBuf::from(asked));
     }
-    let looks_like_path = Path::new(asked).components().count() > 1 || asked.ends_with(".gguf");
+    let looks_like_path = Path::new(asked).components().count() > 1
+        || Path::new(asked).extension().is_some_and(|ending| ending == "gguf");
     if looks_like_path {
         return Err(unfit(format!("there is no adapter file `{asked}`")));
     }
@@ -72,7 +75,7 @@ fn list(session: &Session, model: Option<&str>, as_json: bool) -> Result<Exit, F
                 rows.push(json!({"task": task, "path": path, "rank": [low, high], "card": card}));
             }
             Err(error) => {
-                text += &format!("{task:<20} damaged: {error}");
+                let _ = write!(text, "{task:<20} damaged: {error}");
                 rows.push(json!({"task": task, "path": path, "error": error.to_string()}));
             }
         }
@@ -85,7 +88,7 @@ fn list(session: &Session, model: Option<&str>, as_json: bool) -> Result<Exit, F
             .console
             .note(&format!("no adapters for model {name}; `nfold adapters import` makes one from a PEFT folder"));
     }
-    session.console.out(&text)?;
+    Console::out(&text)?;
     Ok(Exit::Done)
 }
 
@@ -102,7 +105,7 @@ fn show(session: &Session, asked: &str, model: Option<&str>, as_json: bool) -> R
             "path": path, "architecture": adapter.architecture, "alpha": adapter.alpha, "rank": [low, high],
             "parameters": adapter.parameters(), "changes": changes, "of": base.header.targets(), "card": card,
         });
-        session.console.out(&format!("{object:#}\n"))?;
+        Console::out(&format!("{object:#}\n"))?;
     } else {
         let rank = if low == high { low.to_string() } else { format!("{low} to {high}") };
         let mut rows = vec![
@@ -120,7 +123,7 @@ fn show(session: &Session, asked: &str, model: Option<&str>, as_json: bool) -> R
         ];
         rows.push(("changes", Some(format!("{changes} of {} weights of {}", base.header.targets(), base.name))));
         let known = rows.into_iter().filter_map(|(name, value)| value.map(|value| format!("{name:<9} {value}\n")));
-        session.console.out(&known.collect::<String>())?;
+        Console::out(&known.collect::<String>())?;
     }
     match changed {
         Ok(_) => Ok(Exit::Done),
@@ -149,10 +152,10 @@ fn check(session: &Session, asked: &[String], model: Option<&str>) -> Result<Exi
             fits.map_err(|error| format!("adapter `{}` {error}", path.display()))
         });
         match checked {
-            Ok(changes) => session.console.out(&format!("ok    {} changes {changes} weights\n", path.display()))?,
+            Ok(changes) => Console::out(&format!("ok    {} changes {changes} weights\n", path.display()))?,
             Err(problem) => {
                 wrong += 1;
-                session.console.out(&format!("wrong {problem}\n"))?;
+                Console::out(&format!("wrong {problem}\n"))?;
             }
         }
     }
@@ -219,7 +222,7 @@ fn merge(
     let mut ingredients: Vec<Ingredient> = Vec::new();
     for (name, weight) in asked.iter().zip(weights) {
         let path = locate(session, &base, name)?;
-        let part = compose::ingredient(&digests, name, path.clone(), weight);
+        let part = compose::ingredient(&digests, name, &path, weight);
         ingredients.push(part.map_err(|error| unreadable(&path, error))?);
     }
     let calibration = match calibration {

@@ -13,16 +13,16 @@ use super::exit::{Exit, Failure};
 pub(super) fn run(
     command: &ConfigCommand,
     located: &(Paths, PathBuf, bool),
-    console: &Console,
+    console: Console,
 ) -> Result<Exit, Failure> {
     let (_, path, named) = located;
     let wrong = |error: crate::config::ConfigError| Failure::new(Exit::Usage, error);
     match command {
-        ConfigCommand::Path => console.out(&format!("{}\n", path.display()))?,
+        ConfigCommand::Path => Console::out(&format!("{}\n", path.display()))?,
         ConfigCommand::Show => {
             let config = Config::load(path, *named).map_err(wrong)?;
             let text = toml::to_string(&config).map_err(|error| Failure::general(&error))?;
-            console.out(&text)?;
+            Console::out(&text)?;
         }
         ConfigCommand::Init { force } => {
             if path.exists() && !force {

@@ -3,7 +3,6 @@
 //! stdout is the answer or what a listing command lists, and nothing else. Everything else is stderr.
 
 use std::io::{self, IsTerminal, Write};
-use std::sync::Arc;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing::Level;
@@ -12,22 +11,19 @@ use tracing_subscriber::fmt::MakeWriter;
 use crate::sanitize::sanitize;
 
 /// How much is said on stderr, and how.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Copy)]
 pub(super) struct Console {
     quiet: bool,
     verbose: u8,
-    /// The bar under way, which must be out of the way before anything is printed.
-    bar: Arc<ProgressBar>,
 }
 
 impl Console {
     pub(super) fn new(quiet: bool, verbose: u8) -> Self {
-        let bar = Arc::new(ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()));
-        Self { quiet, verbose, bar }
+        Self { quiet, verbose }
     }
 
     /// Sends what nfold and llama.cpp log to stderr: warnings with `-v`, everything with `-vv`, else nothing.
-    pub(super) fn start_logging(&mut self) {
+    pub(super) fn start_logging(self) {
         let level = match self.verbose {
             0 => return,
             1 => Level::INFO,
@@ -39,32 +35,26 @@ impl Console {
     }
 
     /// Prints to stdout.
-    pub(super) fn out(&self, text: &str) -> io::Result<()> {
+    pub(super) fn out(text: &str) -> io::Result<()> {
         let mut out = io::stdout().lock();
         out.write_all(sanitize(text).as_bytes())?;
         out.flush()
     }
 
     /// Says something on stderr, unless quiet. A stderr that is gone is no reason to stop.
-    pub(super) fn note(&self, text: &str) {
+    pub(super) fn note(self, text: &str) {
         if !self.quiet {
-            self.say(text);
+            Self::error(text);
         }
     }
 
     /// Says what went wrong, quiet or not.
-    pub(super) fn error(&self, text: &str) {
-        self.say(text);
-    }
-
-    fn say(&self, text: &str) {
-        self.bar.suspend(|| {
-            drop(writeln!(io::stderr().lock(), "nfold: {}", sanitize(text)));
-        });
+    pub(super) fn error(text: &str) {
+        drop(writeln!(io::stderr().lock(), "nfold: {}", sanitize(text)));
     }
 
     /// A progress bar on stderr: in bytes, or in steps. Hidden where stderr is no terminal or all is quiet.
-    pub(super) fn progress(&self, message: &'static str, unit: Unit) -> ProgressBar {
+    pub(super) fn progress(self, message: &'static str, unit: Unit) -> ProgressBar {
         let target = match self.quiet || self.verbose > 0 || !io::stderr().is_terminal() {
             true => ProgressDrawTarget::hidden(),
             false => ProgressDrawTarget::stderr(),

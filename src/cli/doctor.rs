@@ -7,6 +7,7 @@ use crate::library::Library;
 use crate::plan::resolve_base;
 
 use super::Session;
+use super::console::Console;
 use super::exit::{Exit, Failure};
 
 pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
@@ -42,9 +43,9 @@ pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
             problem = Some(Failure::from(error));
         }
     }
-    session.console.out(&text)?;
+    Console::out(&text)?;
     if !native.has_simd() {
-        session.console.error(
+        Console::error(
             "THIS BUILD USES NO SIMD and runs several times slower than it could. Build nfold inside its repository, \
              whose .cargo/config.toml sets the right flags, or with RUSTFLAGS=\"-C target-cpu=x86-64-v3\".",
         );

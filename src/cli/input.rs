@@ -14,7 +14,7 @@ use super::exit::{Exit, Failure};
 const LIMIT: u64 = 64 << 20;
 
 /// Reads the document: a file, or standard input for `-` or where something is piped in.
-pub(super) fn read(file: Option<&Path>, console: &Console) -> Result<String, Failure> {
+pub(super) fn read(file: Option<&Path>, console: Console) -> Result<String, Failure> {
     let piped = |path: Option<&Path>| path.is_none_or(|path| path == Path::new("-"));
     let (name, bytes) = if piped(file) {
         if file.is_none() && io::stdin().is_terminal() {

@@ -9,16 +9,17 @@ use crate::model::{self, Origin, Store};
 
 use super::Session;
 use super::args::ModelsCommand;
+use super::console::Console;
 use super::exit::{Exit, Failure};
 
 pub(super) fn run(session: &Session, command: ModelsCommand) -> Result<Exit, Failure> {
     let folder = session.paths.models();
     let store = Store { known: &session.config.models, folder: &folder, hub: &session.paths.hub };
     match command {
-        ModelsCommand::List { json } => list(session, &store, json),
+        ModelsCommand::List { json } => list(&store, json),
         ModelsCommand::Path { name } => {
             let found = store.find(&name).map_err(|error| Failure::new(Exit::Unfit, error))?;
-            session.console.out(&format!("{}\n", found.path.display()))?;
+            Console::out(&format!("{}\n", found.path.display()))?;
             Ok(Exit::Done)
         }
         ModelsCommand::Add { path } => add(session, &store, &path),
@@ -26,7 +27,7 @@ pub(super) fn run(session: &Session, command: ModelsCommand) -> Result<Exit, Fai
     }
 }
 
-fn list(session: &Session, store: &Store<'_>, as_json: bool) -> Result<Exit, Failure> {
+fn list(store: &Store<'_>, as_json: bool) -> Result<Exit, Failure> {
     let mut rows = Vec::new();
     for (name, entry) in store.known {
         let found = store.find(name).ok();
@@ -47,7 +48,7 @@ fn list(session: &Session, store: &Store<'_>, as_json: bool) -> Result<Exit, Fai
                 json!({"name": name, "state": place, "size": size, "license": license, "path": path})
             })
             .collect();
-        session.console.out(&format!("{:#}\n", json!({ "models": list })))?;
+        Console::out(&format!("{:#}\n", json!({ "models": list })))?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();
@@ -58,7 +59,7 @@ fn list(session: &Session, store: &Store<'_>, as_json: bool) -> Result<Exit, Fai
         text += line.trim_end();
         text.push('\n');
     }
-    session.console.out(&text)?;
+    Console::out(&text)?;
     Ok(Exit::Done)
 }
 

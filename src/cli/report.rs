@@ -202,8 +202,8 @@ impl Sums {
             context: outcomes().map(|outcome| outcome.context).max().unwrap_or(0),
             prefill: outcomes().map(|outcome| outcome.prefill).sum(),
             decode: outcomes().map(|outcome| outcome.decode).sum(),
-            first_token: earlier + outcomes().last().map_or(Duration::ZERO, |outcome| outcome.first_token),
-            threads: outcomes().last().map_or(0, |outcome| outcome.threads),
+            first_token: earlier + outcomes().next_back().map_or(Duration::ZERO, |outcome| outcome.first_token),
+            threads: outcomes().next_back().map_or(0, |outcome| outcome.threads),
         }
     }
 }

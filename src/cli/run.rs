@@ -1,5 +1,6 @@
 //! `nfold run`, and `summarize`, `reply`, `translate`, `rewrite`, which are words for it.
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -17,7 +18,7 @@ use crate::run::{self, Event, Report, RunError};
 
 use super::Session;
 use super::args::Options;
-use super::console::Unit;
+use super::console::{Console, Unit};
 use super::exit::{Exit, Failure};
 use super::input;
 use super::report::{self, Human, Json, Reporter, Setup};
@@ -75,7 +76,7 @@ impl Runner<'_> {
         }
         let ask = self.ask(tasks)?;
         let plan = Plan::resolve(&ask, &session.config, &session.paths)?;
-        let document = input::read(file, &session.console)?;
+        let document = input::read(file, session.console)?;
         plan.notes.iter().for_each(|note| session.console.note(note));
         let signals = Signals::listen().map_err(|error| Failure::general(&error))?;
         let (adapters, compose) = run::compose(&plan, &Cache::in_folder(session.paths.composed()))?;
@@ -94,7 +95,7 @@ impl Runner<'_> {
         let report = self.execute(&plan, &setup, &document, &mut engine, &signals, reporter)?;
         reporter.finished(&plan, &setup, &report)?;
         if self.options.stats {
-            session.console.error(&report::stats(&setup, &report));
+            Console::error(&report::stats(&setup, &report));
         }
         Ok(self.exit(&report, &signals))
     }
@@ -168,23 +169,24 @@ impl Runner<'_> {
             fields.insert("ctx_limit".to_owned(), json!(limit));
         }
         if self.options.json || self.options.jsonl {
-            self.session.console.out(&format!("{description}\n"))?;
+            Console::out(&format!("{description}\n"))?;
             return Ok(Exit::Done);
         }
         let mut text = format!("{}\n\n{}\n", prompt.text.trim_end_matches('\n'), announce(plan));
         for recipe in plan.passes.iter().filter_map(|pass| pass.recipe.as_ref()) {
             for part in &recipe.ingredients {
-                text += &format!("adapter {} × {} {}\n", part.weight, part.name, part.path.display());
+                let _ = writeln!(text, "adapter {} × {} {}", part.weight, part.name, part.path.display());
             }
             if let Some(calibration) = &recipe.calibration {
-                text += &format!("calibration {}\n", calibration.path.display());
+                let _ = writeln!(text, "calibration {}", calibration.path.display());
             }
         }
-        text += &format!(
-            "{} prompt tokens, up to {} for the answer, context at most {limit}\n",
+        let _ = writeln!(
+            text,
+            "{} prompt tokens, up to {} for the answer, context at most {limit}",
             prompt.tokens, first.max_tokens
         );
-        self.session.console.out(&text)?;
+        Console::out(&text)?;
         Ok(Exit::Done)
     }
 

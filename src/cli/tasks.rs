@@ -1,11 +1,14 @@
 //! `nfold tasks`: what can be asked for.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 
 use crate::library::Library;
 use crate::plan::resolve_base;
 
 use super::Session;
+use super::console::Console;
 use super::exit::{Exit, Failure};
 
 pub(super) fn run(session: &Session, as_json: bool) -> Result<Exit, Failure> {
@@ -26,16 +29,16 @@ pub(super) fn run(session: &Session, as_json: bool) -> Result<Exit, Failure> {
             .iter()
             .map(|(name, kind, adapter, text)| json!({"task": name, "kind": kind, "adapter": adapter, "instruction": text}))
             .collect();
-        session.console.out(&format!("{:#}\n", json!({ "model": model, "tasks": list })))?;
+        Console::out(&format!("{:#}\n", json!({ "model": model, "tasks": list })))?;
         return Ok(Exit::Done);
     }
     let mut text = String::new();
     for (name, kind, adapter, instruction) in rows {
         let kind = format!("{kind:?}").to_lowercase();
         let has = if adapter.is_some() { "adapter" } else { "-" };
-        text += &format!("{name:<20} {kind:<8} {has:<8} {instruction}\n");
+        let _ = writeln!(text, "{name:<20} {kind:<8} {has:<8} {instruction}");
     }
-    session.console.out(&text)?;
+    Console::out(&text)?;
     session.console.note(&format!("adapters for model {model}; combine with `+`, as in summarize+translate:es"));
     Ok(Exit::Done)
 }

@@ -93,7 +93,7 @@ impl<'a> Writer<'a> {
 }
 
 fn pad(bytes: &mut Vec<u8>) {
-    while bytes.len() as u64 % ALIGNMENT != 0 {
+    while !(bytes.len() as u64).is_multiple_of(ALIGNMENT) {
         bytes.push(0);
     }
 }

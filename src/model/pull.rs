@@ -141,7 +141,11 @@ impl Download<'_> {
         let start = match response.status() {
             StatusCode::PARTIAL_CONTENT if continues_at(&response, start) => start,
             StatusCode::RANGE_NOT_SATISFIABLE if start > 0 => return Ok(()), // whole, or wrong: the hash tells
-            StatusCode::OK => self.start_over()?,
+            StatusCode::OK => {
+                // A device cannot be cut to length; writing to it will say so.
+                drop(self.file.set_len(0));
+                0
+            }
             status => {
                 return Err(PullError::Status { url: url.clone(), status: status.as_u16() });
             }
@@ -149,12 +153,6 @@ impl Download<'_> {
         let left = response.body().content_length();
         let total = self.source.size.or(left.map(|left| start + left));
         self.receive(&mut response.body_mut().as_reader(), start, total)
-    }
-
-    fn start_over(&mut self) -> Result<u64, PullError> {
-        // A device cannot be cut to length; writing to it will say so.
-        drop(self.file.set_len(0));
-        Ok(0)
     }
 
     fn receive(&mut self, body: &mut dyn Read, start: u64, total: Option<u64>) -> Result<(), PullError> {

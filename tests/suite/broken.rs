@@ -64,6 +64,7 @@ fn first_tensor() -> usize {
 }
 
 /// Every mutation with what its message must contain.
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn mutations() -> Vec<(&'static str, Vec<u8>, &'static str)> {
     let huge = u64::MAX.to_le_bytes();
     let big = (1u64 << 40).to_le_bytes();
@@ -132,7 +133,7 @@ fn mutations() -> Vec<(&'static str, Vec<u8>, &'static str)> {
         ("the same tensor twice", File::with(|file| file.tensors.push(file.tensors[0].clone())), "lora_a` twice"),
         (
             "a strange tensor name",
-            File::with(|file| file.tensors[0].0 = "blk.0.attn_v.weight".to_owned()),
+            File::with(|file| "blk.0.attn_v.weight".clone_into(&mut file.tensors[0].0)),
             "neither `.lora_a` nor `.lora_b`",
         ),
         ("a tensor name that ggml cannot take", File::with(|file| file.tensors[0].0 = "x".repeat(64)), "64 bytes"),
@@ -240,7 +241,7 @@ fn every_number_format_reads_back() {
     assert_eq!(adapter::read(&path).unwrap(), adapter);
     // A number beyond F16 makes its tensor F32.
     let mut large = adapter.clone();
-    large.pairs.get_mut("blk.0.attn_v.weight").unwrap().a = nfold::adapter::Matrix::filled(2, 32, 1e6);
+    large.pairs.get_mut("blk.0.attn_v.weight").unwrap().a = adapter::Matrix::filled(2, 32, 1e6);
     let path = world.write_adapter("large.gguf", &large);
     assert_eq!(adapter::read(&path).unwrap(), large);
     let file = nfold::gguf::File::open(&path).unwrap();

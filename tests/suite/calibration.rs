@@ -168,7 +168,9 @@ fn broken_files_say_what_is_broken() {
         set("nfold.calibration.method", "concat");
         set("nfold.calibration.weights", weights);
         set("nfold.calibration.base.sha256", &"0".repeat(64));
-        tensors.iter().for_each(|(name, shape, data)| writer.tensor(*name, shape, Data::F32(data)));
+        for (name, shape, data) in tensors {
+            writer.tensor(*name, shape, Data::F32(data));
+        }
         let mut bytes = Vec::new();
         writer.write(&mut bytes).unwrap();
         calibration::read(&world.write("odd.gguf", bytes)).map_or_else(|error| error.to_string(), |_| String::new())

@@ -12,7 +12,7 @@ fn recipe(world: &World) -> Recipe {
     let digests = Digests::in_folder(world.path("digests"));
     let part = |name: &str, seed, weight| {
         let path = world.write_adapter(&format!("{name}.gguf"), &tiny::adapter(seed, 4, 8.0));
-        ingredient(&digests, name, path, weight).unwrap()
+        ingredient(&digests, name, &path, weight).unwrap()
     };
     Recipe { ingredients: vec![part("one", 1, 0.5), part("two", 2, 0.5)], method: Method::Concat, calibration: None }
 }

@@ -33,22 +33,24 @@ fn invalid_files_are_refused_with_line_and_reason() {
     }
 }
 
+/// Checks that two tables have the same keys, all the way down.
+fn same(written: &toml::Table, example: &toml::Table, path: &str) {
+    for key in written.keys() {
+        assert!(example.contains_key(key), "`{path}{key}` is not in config.example.toml");
+    }
+    for (key, value) in example {
+        let there = written.get(key).unwrap_or_else(|| panic!("nothing reads `{path}{key}`"));
+        if let (toml::Value::Table(written), toml::Value::Table(example)) = (there, value) {
+            same(written, example, &format!("{path}{key}."));
+        }
+    }
+}
+
 #[test]
 fn the_example_is_the_default_and_holds_every_key() {
     let config = Config::example().unwrap();
     let written: toml::Table = toml::from_str(&toml::to_string(&config).unwrap()).unwrap();
     let example: toml::Table = toml::from_str(EXAMPLE).unwrap();
-    fn same(written: &toml::Table, example: &toml::Table, path: &str) {
-        for key in written.keys() {
-            assert!(example.contains_key(key), "`{path}{key}` is not in config.example.toml");
-        }
-        for (key, value) in example {
-            let there = written.get(key).unwrap_or_else(|| panic!("nothing reads `{path}{key}`"));
-            if let (toml::Value::Table(written), toml::Value::Table(example)) = (there, value) {
-                same(written, example, &format!("{path}{key}."));
-            }
-        }
-    }
     same(&written, &example, "");
 }
 

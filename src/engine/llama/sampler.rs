@@ -8,7 +8,8 @@ use crate::engine::Sampling;
 pub(super) fn chain(sampling: &Sampling, vocabulary: i32) -> LlamaSampler {
     let mut samplers = Vec::new();
     let last_n = i32::try_from(sampling.repeat_last_n).unwrap_or(i32::MAX);
-    if sampling.repeat_penalty != 1.0 && last_n > 0 {
+    let penalises = (sampling.repeat_penalty - 1.0).abs() > f32::EPSILON;
+    if penalises && last_n > 0 {
         samplers.push(LlamaSampler::penalties(vocabulary, last_n, sampling.repeat_penalty, 0.0, 0.0));
     }
     if sampling.temperature <= 0.0 {
