@@ -28,4 +28,4 @@ test: model
 
 bench: model
 	@tests/bench/peers.sh
-	@$(CARGO) bench --locked --quiet
+	@$(CARGO) bench --locked --quiet --bench speed

@@ -87,9 +87,9 @@ pub struct Outcome {
     pub output_tokens: usize,
     /// The context's length, in tokens.
     pub context: u32,
-    /// From the request to the prompt being in the context.
+    /// Computing the prompt; making the context for it is in `first_token` only.
     pub prefill: Duration,
-    /// From there to the end.
+    /// From the prompt's end to the answer's.
     pub decode: Duration,
     /// From the request to the first token.
     pub first_token: Duration,

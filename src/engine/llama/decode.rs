@@ -15,7 +15,7 @@ use llama_cpp_2::token::LlamaToken;
 
 use crate::engine::{EngineError, Outcome, Pieces, Request, Step, Stop};
 
-use super::sampler;
+use super::sampler::Sampler;
 use super::threads::{self, Threads};
 
 /// The most tokens in one decode call of prefill.
@@ -24,8 +24,11 @@ const LARGEST_PIECE: usize = 512;
 /// The first piece, from which the speed is measured.
 const FIRST_PIECE: usize = 32;
 
+/// Pieces are in multiples of this.
+const PIECE_STEP: usize = 8;
+
 /// How long a piece may take, so that a cancelled run ends in time.
-const PIECE_TIME: Duration = Duration::from_millis(110);
+const PIECE_TIME: Duration = Duration::from_millis(170);
 
 /// `LLAMA_FLASH_ATTN_TYPE_DISABLED`, which llama-cpp-2 does not name.
 const FLASH_ATTENTION_OFF: i32 = 0;
@@ -69,21 +72,22 @@ impl<'a> Pass<'a> {
 
     /// Prefills and decodes.
     pub(super) fn run(mut self, on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>) -> Result<Outcome, EngineError> {
+        let made = self.started.elapsed();
         let go_on = self.prefill(on_step)?;
-        let prefill = self.started.elapsed();
+        let reached = self.started.elapsed();
         let mut outcome = Outcome {
             stop: Stop::Cancelled,
             prompt_tokens: self.prompt.len(),
             output_tokens: 0,
             context: u32::try_from(self.context_length).unwrap_or(u32::MAX),
-            prefill,
+            prefill: reached.saturating_sub(made),
             decode: Duration::ZERO,
-            first_token: prefill,
+            first_token: reached,
             threads: self.threads,
         };
         if go_on.is_continue() {
             self.decode(&mut outcome, on_step)?;
-            outcome.decode = self.started.elapsed().saturating_sub(prefill);
+            outcome.decode = self.started.elapsed().saturating_sub(reached);
             outcome.threads = self.threads;
         }
         Ok(outcome)
@@ -116,7 +120,7 @@ impl<'a> Pass<'a> {
         outcome: &mut Outcome,
         on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
-        let mut sampler = sampler::chain(&self.request.sampling, self.model.n_vocab());
+        let mut sampler = Sampler::new(&self.request.sampling);
         let vocab = self.model.vocab();
         let mut pieces = Pieces::default();
         let mut batch = LlamaBatch::new(1, 1);
@@ -126,7 +130,7 @@ impl<'a> Pass<'a> {
                 outcome.stop = Stop::MaxTokens;
                 break;
             }
-            let token = sampler.sample(&self.context, -1);
+            let token = sampler.choose(&self.context);
             if vocab.is_eog(token) {
                 outcome.stop = Stop::EndOfGeneration;
                 break;
@@ -260,7 +264,7 @@ fn fill(batch: &mut LlamaBatch<'_>, tokens: &[LlamaToken], start: usize, logits:
     Ok(())
 }
 
-/// As many tokens as fit into [`PIECE_TIME`] at the measured speed, in multiples of the first piece.
+/// As many tokens as fit into [`PIECE_TIME`] at the measured speed.
 fn next_piece(tokens: usize, took: Duration) -> usize {
     #[expect(
         clippy::cast_precision_loss,
@@ -269,5 +273,5 @@ fn next_piece(tokens: usize, took: Duration) -> usize {
         reason = "at most 512"
     )]
     let fit = (tokens as f64 * PIECE_TIME.as_secs_f64() / took.as_secs_f64().max(1e-6)).min(512.0) as usize;
-    (fit / FIRST_PIECE * FIRST_PIECE).clamp(FIRST_PIECE, LARGEST_PIECE)
+    (fit / PIECE_STEP * PIECE_STEP).clamp(PIECE_STEP, LARGEST_PIECE)
 }
