@@ -15,6 +15,7 @@ use crate::engine::{Engine, EngineError, Sampling, Step, Stop};
 use crate::file;
 use crate::plan::{Ask, Plan};
 use crate::run::{self, Event, Report, RunError};
+use crate::sanitize::sanitize;
 
 use super::Session;
 use super::args::Options;
@@ -173,6 +174,9 @@ impl Runner<'_> {
             return Ok(Exit::Done);
         }
         let mut text = format!("{}\n\n{}\n", prompt.text.trim_end_matches('\n'), announce(plan));
+        for later in plan.passes.iter().skip(1).filter_map(|pass| pass.combination.as_ref()) {
+            let _ = writeln!(text, "then, on what came out: {}", later.user_message("").trim_end());
+        }
         for recipe in plan.passes.iter().filter_map(|pass| pass.recipe.as_ref()) {
             for part in &recipe.ingredients {
                 let _ = writeln!(text, "adapter {} × {} {}", part.weight, part.name, part.path.display());
@@ -223,7 +227,12 @@ impl Runner<'_> {
 /// Moves the progress bar; the answer's first text takes its place.
 fn show(bar: &ProgressBar, event: &Event<'_>) {
     match event {
-        Event::PassStarted { .. } => bar.reset(),
+        Event::PassStarted { index, of, task } => {
+            bar.reset();
+            if *of > 1 {
+                bar.set_message(sanitize(&format!("pass {} of {of}: {task}", index + 1)));
+            }
+        }
         Event::Step { step: Step::Prefill { done, total }, .. } => {
             bar.set_length(*total as u64);
             bar.set_position(*done as u64);
