@@ -14,7 +14,7 @@ use crate::engine::llama::{Llama, LoadOptions};
 use crate::engine::{Engine, EngineError, Sampling, Step, Stop};
 use crate::file;
 use crate::plan::{Ask, Plan};
-use crate::run::{self, Event, Report, RunError};
+use crate::run::{self, Event, Report};
 use crate::sanitize::sanitize;
 
 use super::Session;
@@ -79,21 +79,15 @@ impl Runner<'_> {
         let plan = Plan::resolve(&ask, &session.config, &session.paths)?;
         let document = input::read(file, session.console)?;
         plan.notes.iter().for_each(|note| session.console.note(note));
-        let signals = Signals::listen().map_err(|error| Failure::general(&error))?;
         let (adapters, compose) = run::compose(&plan, &Cache::in_folder(session.paths.composed()))?;
         let started = Instant::now();
-        let mut engine = match self.load(&plan, &signals) {
-            Err(EngineError::LoadCancelled) => {
-                return Ok(Exit::Signal(signals.received().unwrap_or(2)));
-            }
-            loaded => loaded?,
-        };
+        let mut engine = self.load(&plan)?;
         let setup = Setup { load: started.elapsed(), compose, adapters };
         if self.options.dry_run {
             return self.dry_run(&plan, &setup, &engine, &document);
         }
         session.console.note(&announce(&plan));
-        let report = self.execute(&plan, &setup, &document, &mut engine, &signals, reporter)?;
+        let (report, signals) = self.execute(&plan, &setup, &document, &mut engine, reporter)?;
         reporter.finished(&plan, &setup, &report)?;
         if self.options.stats {
             Console::error(&report::stats(&setup, &report));
@@ -138,20 +132,17 @@ impl Runner<'_> {
         })
     }
 
-    fn load(&self, plan: &Plan, signals: &Signals) -> Result<Llama, EngineError> {
+    fn load(&self, plan: &Plan) -> Result<Llama, EngineError> {
         let (options, config) = (self.options, &self.session.config);
         let threads = usize::try_from(options.threads.unwrap_or(config.threads)).ok().filter(|threads| *threads > 0);
         let gpu_layers = u32::try_from(options.gpu_layers.unwrap_or(config.gpu_layers)).ok();
         let bar = self.session.console.progress("loading the model", Unit::Steps);
         bar.set_length(100);
-        let (shown, signals) = (bar.clone(), signals.clone());
+        let shown = bar.clone();
         let loaded = Llama::load(&plan.base.header.path, LoadOptions { threads, gpu_layers }, move |fraction| {
             #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 100")]
             shown.set_position((fraction * 100.0) as u64);
-            match signals.received() {
-                Some(_) => ControlFlow::Break(()),
-                None => ControlFlow::Continue(()),
-            }
+            ControlFlow::Continue(())
         });
         bar.finish_and_clear();
         loaded
@@ -194,20 +185,24 @@ impl Runner<'_> {
         Ok(Exit::Done)
     }
 
+    /// Runs the passes. Until the answer begins there is nothing to keep, and signals end the process as they do any other,
+    /// at once; from then on they end the run, so that what came is reported.
     fn execute(
         &self,
         plan: &Plan,
         setup: &Setup,
         document: &str,
         engine: &mut Llama,
-        signals: &Signals,
         reporter: &mut dyn Reporter,
-    ) -> Result<Report, Failure> {
+    ) -> Result<(Report, Signals), Failure> {
         let bar = self.session.console.progress("reading the document", Unit::Steps);
+        let mut signals = Signals::default();
         let mut broken: Option<io::Error> = None;
         let result = run::execute(plan, setup.adapters.clone(), document, engine, &mut |event| {
             show(&bar, &event);
-            if let Err(error) = reporter.event(&event) {
+            let answering = matches!(event, Event::Step { last: true, step: Step::Token(_) });
+            let heard = if answering { signals.listen() } else { Ok(()) };
+            if let Err(error) = heard.and_then(|()| reporter.event(&event)) {
                 broken = Some(error);
                 return ControlFlow::Break(());
             }
@@ -220,7 +215,7 @@ impl Runner<'_> {
         if let Some(error) = broken {
             return Err(error.into());
         }
-        result.map_err(|error: RunError| error.into())
+        Ok((result?, signals))
     }
 }
 

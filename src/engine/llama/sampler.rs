@@ -20,6 +20,8 @@ pub(super) struct Sampler {
     recent: VecDeque<LlamaToken>,
     /// The random choice; `None` for greedy.
     random: Option<LlamaSampler>,
+    /// The logits under way. Kept, because a fresh vector of a vocabulary's length is fresh pages from the system.
+    logits: Vec<f32>,
 }
 
 impl Sampler {
@@ -34,17 +36,20 @@ impl Sampler {
             ])
         });
         let last_n = usize::try_from(sampling.repeat_last_n).unwrap_or(usize::MAX);
-        Self { penalty: sampling.repeat_penalty, last_n, recent: VecDeque::new(), random }
+        Self { penalty: sampling.repeat_penalty, last_n, recent: VecDeque::new(), random, logits: Vec::new() }
     }
 
     /// Chooses a token from the logits that the context computed last, and remembers it.
     pub(super) fn choose(&mut self, context: &LlamaContext<'_>) -> LlamaToken {
-        let mut logits = context.get_logits_ith(-1).to_vec();
+        let mut logits = std::mem::take(&mut self.logits);
+        logits.clear();
+        logits.extend_from_slice(context.get_logits_ith(-1));
         self.penalise(&mut logits);
         let token = match &mut self.random {
             None => largest(&logits),
             Some(random) => draw(random, context, &logits),
         };
+        self.logits = logits;
         self.recent.push_back(token);
         if self.recent.len() > self.last_n {
             self.recent.pop_front();
