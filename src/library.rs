@@ -66,17 +66,28 @@ impl Library<'_> {
         Ok(self.folders.iter().flat_map(candidates).find(|file| file.is_file()))
     }
 
+    /// All calibration files: those the configuration names and those in adapter folders.
+    pub fn calibrations(&self) -> Result<Vec<PathBuf>, NotThere> {
+        let mut found = Vec::new();
+        for combination in self.config.calibrations.get(self.model).into_iter().flat_map(BTreeMap::keys) {
+            found.extend(self.calibration(combination)?);
+        }
+        for folder in self.folders {
+            found.extend(gguf_files(&folder.join(self.model).join("calibrations")));
+        }
+        found.sort();
+        found.dedup();
+        Ok(found)
+    }
+
     /// All adapters, by the name of their task; for one that follows the naming rule alone, as far as `tasks` tells it.
     pub fn adapters(&self, tasks: &[String]) -> Result<BTreeMap<String, PathBuf>, NotThere> {
         let configured = self.config.adapters.get(self.model).into_iter().flat_map(BTreeMap::keys);
         let mut stems = BTreeMap::new();
         for folder in self.folders {
-            for file in fs::read_dir(folder.join(self.model)).into_iter().flatten().flatten() {
-                let path = file.path();
-                if path.extension().is_some_and(|ending| ending == "gguf") {
-                    let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-                    stems.entry(stem).or_insert(path);
-                }
+            for path in gguf_files(&folder.join(self.model)) {
+                let stem = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+                stems.entry(stem).or_insert(path);
             }
         }
         let mut found = BTreeMap::new();
@@ -89,4 +100,10 @@ impl Library<'_> {
         found.extend(stems);
         Ok(found)
     }
+}
+
+/// The `.gguf` files of a folder; none where there is no such folder.
+fn gguf_files(folder: &Path) -> impl Iterator<Item = PathBuf> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
+    files.filter(|path| path.extension().is_some_and(|ending| ending == "gguf"))
 }

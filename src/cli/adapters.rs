@@ -1,12 +1,12 @@
 //! `nfold adapters`: list, show, check, import, merge.
 
-use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
 use crate::adapter::{self, Adapter, Card, Precision};
+use crate::calibration;
 use crate::compose::{self, CalibrationFile, Ingredient, Recipe};
 use crate::digest::Digests;
 use crate::library::{Library, file_stem};
@@ -63,33 +63,59 @@ fn locate(session: &Session, base: &Base, asked: &str) -> Result<PathBuf, Failur
 fn list(session: &Session, model: Option<&str>, as_json: bool) -> Result<Exit, Failure> {
     let asked = model.unwrap_or(&session.config.model);
     let name = resolve_base(asked, &session.config, &session.paths).map_or_else(|_| asked.to_owned(), |base| base.name);
-    let adapters = library(session, &name).adapters(&session.config.catalogue().examples()).map_err(unfit)?;
-    let mut text = String::new();
-    let mut rows = Vec::new();
-    for (task, path) in adapters {
-        match adapter::read_card(&path) {
-            Ok((card, (low, high))) => {
-                let rank = if low == high { low.to_string() } else { format!("{low}-{high}") };
-                let license = card.license.clone().unwrap_or_default();
-                text += format!("{task:<20} rank {rank:<6} {license:<24} {}", path.display()).trim_end();
-                rows.push(json!({"task": task, "path": path, "rank": [low, high], "card": card}));
-            }
-            Err(error) => {
-                let _ = write!(text, "{task:<20} damaged: {error}");
-                rows.push(json!({"task": task, "path": path, "error": error.to_string()}));
-            }
-        }
-        text.push('\n');
-    }
+    let library = library(session, &name);
+    let adapters = library.adapters(&session.config.catalogue().examples()).map_err(unfit)?;
+    let calibrations = library.calibrations().map_err(unfit)?;
+    let adapters: Vec<Row> = adapters.iter().map(|(task, path)| adapter_row(task, path)).collect();
+    let calibrations: Vec<Row> = calibrations.iter().map(|path| calibration_row(path)).collect();
     if as_json {
-        text = format!("{:#}\n", json!({ "model": name, "adapters": rows }));
-    } else if rows.is_empty() {
-        session
-            .console
-            .note(&format!("no adapters for model {name}; `nfold adapters import` makes one from a PEFT folder"));
+        let objects = |rows: Vec<Row>| rows.into_iter().map(|row| row.1).collect::<Vec<_>>();
+        let all = json!({"model": name, "adapters": objects(adapters), "calibrations": objects(calibrations)});
+        Console::out(&format!("{all:#}\n"))?;
+        return Ok(Exit::Done);
     }
-    Console::out(&text)?;
+    if adapters.is_empty() {
+        let message = format!("no adapters for model {name}; `nfold adapters import` makes one from a PEFT folder");
+        session.console.note(&message);
+    }
+    let lines = adapters.into_iter().chain(calibrations).map(|row| row.0 + "\n");
+    Console::out(&lines.collect::<String>())?;
     Ok(Exit::Done)
+}
+
+/// A line for people and an object for programs.
+type Row = (String, serde_json::Value);
+
+fn adapter_row(task: &str, path: &Path) -> Row {
+    match adapter::read_card(path) {
+        Ok((card, (low, high))) => {
+            let rank = if low == high { low.to_string() } else { format!("{low}-{high}") };
+            let license = card.license.as_deref().unwrap_or_default();
+            let line = format!("{task:<28} rank {rank:<6} {license:<24} {}", path.display());
+            (line, json!({"task": task, "path": path, "rank": [low, high], "card": card}))
+        }
+        Err(error) => damaged("task", task, path, &error),
+    }
+}
+
+fn calibration_row(path: &Path) -> Row {
+    match calibration::read(path) {
+        Ok(calibration) => {
+            let (fit, parameters) = (&calibration.fit, calibration.parameters());
+            let served = fit.combinations.join(", ");
+            let line =
+                format!("{served:<28} calibration of {}, {parameters} parameters  {}", fit.method, path.display());
+            let weights = &fit.weights;
+            let object = json!({"combinations": fit.combinations, "path": path, "method": fit.method,
+                "weights": weights, "parameters": parameters});
+            (line, object)
+        }
+        Err(error) => damaged("calibration", &path.file_stem().unwrap_or_default().to_string_lossy(), path, &error),
+    }
+}
+
+fn damaged(kind: &str, name: &str, path: &Path, error: &dyn std::fmt::Display) -> Row {
+    (format!("{name:<28} damaged: {error}"), json!({kind: name, "path": path, "error": error.to_string()}))
 }
 
 fn show(session: &Session, asked: &str, model: Option<&str>, as_json: bool) -> Result<Exit, Failure> {

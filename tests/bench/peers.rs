@@ -27,12 +27,12 @@ impl Peers {
     }
 
     /// Prefill speed of so many tokens, in tokens a second.
-    pub(crate) fn prefill(&self, model: &Path, tokens: u32) -> f64 {
+    pub(crate) fn prefill(&self, model: &Path, tokens: u64) -> f64 {
         self.bench(model, &["-p", &tokens.to_string(), "-n", "0"])
     }
 
     /// Decode speed behind a context of so many tokens, in tokens a second.
-    pub(crate) fn decode(&self, model: &Path, depth: u32) -> f64 {
+    pub(crate) fn decode(&self, model: &Path, depth: u64) -> f64 {
         self.bench(model, &["-p", "0", "-n", "96", "-d", &depth.to_string()])
     }
 

@@ -5,7 +5,9 @@ use std::process::Stdio;
 
 use insta::assert_snapshot;
 use nfold::adapter::Card;
+use nfold::digest::Digest;
 
+use super::calibration::{Variant, by_hand};
 use crate::support::cli::{bare, nfold};
 use crate::support::{World, tiny};
 
@@ -237,6 +239,39 @@ fn adapters_are_listed_shown_checked_and_merged() {
     let import = |line: &str| nfold(&world, line).arg(&crate::support::data("peft/first").to_string_lossy()).golden();
     assert_snapshot!("adapters-import", import("adapters import -t tone:witty"));
     assert_snapshot!("adapters-imported", nfold(&world, "adapters show tone:witty").golden());
+}
+
+/// Puts a calibration for summarize+translate:es into the world's adapter folder; `fitting` says whether for its adapters.
+fn calibrate(world: &World, variant: &Variant, fitting: bool) {
+    let digest = |name: &str| Digest::of(&std::fs::read(world.path(name)).unwrap());
+    let mut fit = super::calibration::fit();
+    fit.base = world.base().1;
+    let first = if fitting { digest("adapters/tiny/summarize.gguf") } else { Digest::of(b"retrained since") };
+    fit.adapters.insert("summarize".to_owned(), first);
+    fit.adapters.insert("translate:es".to_owned(), digest("adapters/tiny/translate-es.gguf"));
+    let path = world.write("adapters/tiny/calibrations/summarize+translate-es.gguf", b"");
+    nfold::calibration::write(&path, &by_hand(variant, fit), &[]).unwrap();
+}
+
+#[test]
+fn a_calibration_that_fits_is_taken_and_another_is_not() {
+    let world = world();
+    let line = "summarize doc.txt --to es -n 12";
+    calibrate(&world, &Variant::LowRank, true);
+    assert_snapshot!("calibrated", nfold(&world, line).golden_run());
+    assert_snapshot!("calibrated-list", nfold(&world, "adapters list").golden());
+    let answer = |line: &str| String::from_utf8(nfold(&world, line).output().stdout).unwrap();
+    let merged = answer("summarize doc.txt --to es -n 12 --method concat --weights 0.5,0.5");
+    assert_ne!(answer(line), merged, "the calibration must change something");
+    calibrate(&world, &Variant::Zero, true);
+    assert_eq!(answer(line), merged, "a zero calibration must change nothing");
+    calibrate(&world, &Variant::LowRank, false);
+    assert_snapshot!("calibrated-for-other-adapters", nfold(&world, line).golden_run());
+    let asked = nfold(&world, "summarize doc.txt --to es --method calibrated");
+    assert_snapshot!("calibrated-for-other-adapters-asked-for", asked.golden());
+    world.write("adapters/tiny/calibrations/summarize+translate-es.gguf", b"GGUF, but no more");
+    assert_snapshot!("calibrated-damaged", nfold(&world, line).golden_run());
+    assert_snapshot!("calibrated-damaged-list", nfold(&world, "adapters list").golden());
 }
 
 #[test]

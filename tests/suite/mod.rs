@@ -8,6 +8,7 @@ mod config;
 mod engine;
 mod main_job;
 mod merge;
+mod models;
 mod offline;
 mod peft;
 mod tasks;

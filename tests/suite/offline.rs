@@ -5,8 +5,7 @@ use std::fs;
 use crate::support::World;
 use crate::support::cli::{nfold, repository};
 
-/// A run in a network namespace of its own, where there is no interface but a loopback that is down, under a tracer that
-/// fails any attempt to make a socket. Needs Linux; the source test below holds everywhere.
+/// A run under a tracer that sees every attempt to make a socket. Needs Linux; the test of the sources holds everywhere.
 #[test]
 #[cfg(target_os = "linux")]
 fn a_run_makes_no_socket() {
