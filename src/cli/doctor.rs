@@ -15,7 +15,7 @@ pub(super) fn run(session: &Session) -> Result<Exit, Failure> {
     let mut put = |name: &str, value: &str| {
         let _ = writeln!(text, "{name:<10} {value}");
     };
-    put("nfold", concat!(env!("CARGO_PKG_VERSION"), ", llama-cpp-2 0.1.160"));
+    put("nfold", env!("CARGO_PKG_VERSION"));
     let native = llama::native().map_err(Failure::from)?;
     put("SIMD", &native.simd.join(" "));
     put("devices", &native.devices.join(", "));
