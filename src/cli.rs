@@ -12,6 +12,8 @@ mod report;
 mod run;
 mod signals;
 mod tasks;
+#[cfg(feature = "train")]
+mod train;
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -97,6 +99,8 @@ fn dispatch_session(command: Command, session: &Session) -> Result<Exit, Failure
         Command::Rewrite(args) => run::run(session, args.file.as_deref(), args.tasks(), &args.options),
         Command::Models { command } => models::run(session, command),
         Command::Adapters { command } => adapters::run(session, command),
+        #[cfg(feature = "train")]
+        Command::Train { command } => train::run(session, &command),
         Command::Tasks { json } => tasks::run(session, json),
         Command::Doctor => doctor::run(session),
         Command::Completions { .. } | Command::Man | Command::Config { .. } => Ok(Exit::Done),

@@ -35,3 +35,5 @@ pub mod sanitize;
 pub mod strategy;
 mod suggest;
 pub mod task;
+#[cfg(feature = "train")]
+pub mod train;

@@ -1,5 +1,8 @@
 //! Everything that can be typed. Each option has an environment twin and, where it makes sense, a key in the configuration.
 
+#[cfg(feature = "train")]
+pub(super) mod train;
+
 use std::path::PathBuf;
 
 use clap::builder::FalseyValueParser;
@@ -60,6 +63,12 @@ pub(super) enum Command {
     Adapters {
         #[command(subcommand)]
         command: AdaptersCommand,
+    },
+    /// Learn adapters and calibrations on this machine
+    #[cfg(feature = "train")]
+    Train {
+        #[command(subcommand)]
+        command: train::TrainCommand,
     },
     /// List the tasks there are and which of them have an adapter
     Tasks {

@@ -18,6 +18,7 @@ use std::sync::OnceLock;
 use llama_cpp_2::llama_backend::LlamaBackend;
 use llama_cpp_2::model::params::LlamaModelParams;
 use llama_cpp_2::model::{LlamaLoraAdapter, LlamaModel};
+use llama_cpp_2::token::LlamaToken;
 
 pub use native::{Native, native};
 
@@ -98,6 +99,27 @@ impl Llama {
         self.model.vocab().tokenize(rendered.as_bytes(), true, true).len()
     }
 
+    /// The tokens of a request's prompt, as a run would compute them.
+    pub fn prompt_tokens(&self, request: &Request) -> Result<Vec<u32>, EngineError> {
+        let rendered = prompt::render(&self.model, request)?;
+        Ok(rendered.tokens.into_iter().map(number).collect())
+    }
+
+    /// The tokens of an answer and the token that ends it, as the model should put them out.
+    #[must_use]
+    pub fn answer_tokens(&self, answer: &str) -> Vec<u32> {
+        let vocab = self.model.vocab();
+        let mut tokens = vocab.tokenize(answer.as_bytes(), false, false);
+        tokens.push(vocab.eos());
+        tokens.into_iter().map(number).collect()
+    }
+
+    /// The tokens of a plain text, with what the model puts before any text.
+    #[must_use]
+    pub fn text_tokens(&self, text: &str) -> Vec<u32> {
+        self.model.vocab().tokenize(text.as_bytes(), true, false).into_iter().map(number).collect()
+    }
+
     /// The logits behind every token of a plain text, one row of vocabulary length each: what training and merging are
     /// checked against.
     pub fn logits(&mut self, text: &str, adapter: Option<&Path>) -> Result<Vec<Vec<f32>>, EngineError> {
@@ -122,6 +144,11 @@ impl Llama {
         self.adapters.insert(path.to_path_buf(), adapter);
         Ok(())
     }
+}
+
+/// A token's number; llama.cpp's are never negative.
+fn number(token: LlamaToken) -> u32 {
+    u32::try_from(token.0).unwrap_or_default()
 }
 
 impl Engine for Llama {

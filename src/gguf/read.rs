@@ -132,17 +132,26 @@ impl File {
         self.try_read_tensor(tensor).map_err(|problem| ReadError { path: self.path.clone(), problem })
     }
 
+    /// Reads one tensor's bytes as they are stored.
+    pub fn read_bytes(&mut self, tensor: &TensorInfo) -> Result<Vec<u8>, ReadError> {
+        self.try_read_bytes(tensor).map_err(|problem| ReadError { path: self.path.clone(), problem })
+    }
+
     fn try_read_tensor(&mut self, tensor: &TensorInfo) -> Result<Vec<f32>, Problem> {
-        let unreadable = || Problem::Unreadable { name: tensor.name.clone(), found: tensor.tensor_type };
-        if !tensor.tensor_type.is_readable() {
-            return Err(unreadable());
+        match tensor.tensor_type.is_readable() {
+            true => Ok(tensor.tensor_type.decode(&self.try_read_bytes(tensor)?)),
+            false => Err(Problem::Unreadable { name: tensor.name.clone(), found: tensor.tensor_type }),
         }
+    }
+
+    fn try_read_bytes(&mut self, tensor: &TensorInfo) -> Result<Vec<u8>, Problem> {
+        let unreadable = || Problem::Unreadable { name: tensor.name.clone(), found: tensor.tensor_type };
         // The size was checked against the file's length when the header was read.
         let bytes = tensor.bytes().and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(unreadable)?;
         self.reader.seek(SeekFrom::Start(self.data + tensor.offset))?;
         let mut raw = vec![0; bytes];
         self.reader.read_exact(&mut raw)?;
-        Ok(tensor.tensor_type.decode(&raw))
+        Ok(raw)
     }
 }
 

@@ -1,0 +1,489 @@
+//! The training loop: batches, updates, dev loss, early stopping, checkpoints.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::adapter::{Adapter, Card, Matrix, Pair};
+use crate::calibration::Correction;
+use crate::digest::Digest;
+
+use super::adamw::{Moments, Optimizer};
+use super::base::Base;
+use super::batch::{self, Example};
+use super::checkpoint::{self, CheckpointError, Rows, State};
+use super::learned::{Learned, Shape};
+use super::pass::{Batch, Matrices, Pass};
+
+/// How a training runs.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Settings {
+    /// Decides first factors and the order of examples.
+    pub seed: u64,
+    /// Updates in all.
+    pub steps: u64,
+    /// Tokens of a batch, at most; a longer example makes a batch alone.
+    pub batch_tokens: usize,
+    /// How updates are made.
+    pub optimizer: Optimizer,
+    /// How often the dev loss is taken, evenly over the training.
+    pub evaluations: u64,
+    /// The training ends after so many evaluations without a better dev loss; zero for never.
+    pub patience: u32,
+    /// The training ends after this time; the learning rate decays towards it. Such a run cannot be repeated bit for bit.
+    pub time_limit: Option<Duration>,
+}
+
+/// What a training is about.
+#[derive(Debug)]
+pub struct Job<'a> {
+    /// The frozen model.
+    pub base: &'a Base,
+    /// What is learned.
+    pub shape: Shape,
+    /// An adapter to go on from, of the same rank and alpha.
+    pub start: Option<&'a Adapter>,
+    /// What is learned from. More than one where a calibration is shared by combinations.
+    pub groups: &'a [Group],
+    /// How.
+    pub settings: &'a Settings,
+    /// Where checkpoints go, and how often.
+    pub checkpoint: Option<(&'a Path, Duration)>,
+    /// Whether to go on from the checkpoint there.
+    pub resume: bool,
+}
+
+/// Examples of one combination.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Group {
+    /// The frozen merged adapter that is calibrated; `None` where an adapter is learned.
+    pub merged: Option<Adapter>,
+    /// What is learned from.
+    pub examples: Vec<Example>,
+    /// What is never learned from: it judges.
+    pub dev: Vec<Example>,
+}
+
+/// What happens during a training.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Event {
+    /// An update was made.
+    Step {
+        /// Updates so far.
+        step: u64,
+        /// Passes through the data so far.
+        epoch: u64,
+        /// The batch's loss, in nats per output token.
+        loss: f64,
+        /// The gradient's norm before clipping.
+        norm: f32,
+        /// The learning rate.
+        learning_rate: f32,
+        /// Tokens computed so far, prompts included.
+        tokens: u64,
+        /// Tokens per second of this update.
+        tokens_per_second: f64,
+        /// The share that is done, 0 to 1.
+        progress: f32,
+        /// Seconds so far.
+        seconds: f64,
+    },
+    /// The dev loss was taken.
+    Evaluation {
+        /// Updates so far.
+        step: u64,
+        /// In nats per output token.
+        dev_loss: f64,
+        /// Whether it is the best so far.
+        best: bool,
+    },
+    /// A checkpoint was written.
+    Checkpoint {
+        /// Updates so far.
+        step: u64,
+    },
+}
+
+/// Why a training ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum End {
+    /// All updates were made.
+    Steps,
+    /// The time was up.
+    TimeLimit,
+    /// The dev loss did not get better any more.
+    EarlyStop,
+    /// The caller broke off; a checkpoint was written where one was asked for.
+    Cancelled,
+}
+
+/// A training that is over.
+#[derive(Debug)]
+pub struct Outcome {
+    learned: Learned,
+    /// Why it ended.
+    pub end: End,
+    /// Dev loss before the first update.
+    pub start_loss: f64,
+    /// The best dev loss; what is learned is of that moment.
+    pub best_loss: f64,
+    /// Updates made.
+    pub steps: u64,
+    /// Tokens computed, prompts included.
+    pub tokens: u64,
+    /// Time taken, over all resumed parts.
+    pub seconds: f64,
+}
+
+/// Why a training failed.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum TrainError {
+    #[error("there are no examples to learn from")]
+    NoExamples,
+    #[error("there are no dev examples to judge by")]
+    NoDev,
+    #[error("the adapter to start from {0}")]
+    Start(String),
+    #[error("the loss is not a finite number at step {step}; a lower `--learning-rate` may help, the best so far is kept")]
+    NotFinite { step: u64, best: Option<Box<Outcome>> },
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("cannot write checkpoint `{path}`: {source}", path = path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("computing failed: {0}")]
+    Compute(#[from] candle_core::Error),
+}
+
+impl Outcome {
+    /// How many numbers were learned.
+    #[must_use]
+    pub fn parameters(&self) -> usize {
+        self.learned.numbers.len()
+    }
+
+    /// What was learned as an adapter; `None` where it was a calibration.
+    #[must_use]
+    pub fn adapter(&self, architecture: &str, shape: Shape, card: Card) -> Option<Adapter> {
+        let Shape::Adapter { alpha, .. } = shape else { return None };
+        let mut pairs = BTreeMap::new();
+        for (name, _) in &self.learned.factors {
+            let Some(weight) = name.strip_suffix(".a") else { continue };
+            let pair = Pair { a: self.matrix(name)?, b: self.matrix(&format!("{weight}.b"))? };
+            pairs.insert(format!("{weight}.weight"), pair);
+        }
+        Some(Adapter { architecture: architecture.to_owned(), alpha, pairs, card })
+    }
+
+    /// What was learned as corrections by module type; empty where it was an adapter.
+    #[must_use]
+    pub fn corrections(&self) -> BTreeMap<String, Correction> {
+        let names = self.learned.factors.iter().filter_map(|(name, _)| name.strip_suffix(".b"));
+        let correction = |module: &str| {
+            let second = self.matrix(&format!("{module}.b"))?;
+            Some(match self.matrix(&format!("{module}.a")) {
+                Some(p1) => Correction::LowRank { p1, p2: second },
+                None => Correction::Vector(second.data().to_vec()),
+            })
+        };
+        names.filter(|name| !name.contains('.')).filter_map(|name| Some((name.to_owned(), correction(name)?))).collect()
+    }
+
+    fn matrix(&self, name: &str) -> Option<Matrix> {
+        let (factor, numbers) = self.learned.get(name)?;
+        Matrix::new(factor.rows, factor.columns, numbers.to_vec())
+    }
+}
+
+/// Learns. `on_event` hears every step; `Break` ends the training after it.
+pub fn learn(job: &Job<'_>, on_event: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<Outcome, TrainError> {
+    Session::begin(job)?.run(on_event)
+}
+
+/// The logits behind every token of one sequence, row after row: what is checked against llama.cpp.
+pub fn logits(base: &Base, ids: &[u32]) -> Result<Vec<Vec<f32>>, TrainError> {
+    let batch = Batch { ids: ids.to_vec(), lengths: vec![ids.len()], targets: Vec::new() };
+    Ok(Pass::new(base, &plain(base), &batch).logits()?.to_vec2::<f32>()?)
+}
+
+fn plain(base: &Base) -> Matrices {
+    base.layers.iter().map(|layer| layer.weights.each_ref().map(|weight| weight.matrix.clone())).collect()
+}
+
+/// A batch and the group it belongs to.
+type Grouped = (usize, Batch);
+
+fn in_order(job: &Job<'_>) -> Vec<Grouped> {
+    let of = |(index, group): (usize, &Group)| {
+        let batches = batch::in_order(&group.dev, job.settings.batch_tokens);
+        batches.into_iter().map(move |batch| (index, batch)).collect::<Vec<_>>()
+    };
+    job.groups.iter().enumerate().flat_map(of).collect()
+}
+
+/// The batches of an epoch over all groups, mixed: the same for the same seed and epoch.
+fn epoch(groups: &[Group], settings: &Settings, epoch: u64) -> Vec<Grouped> {
+    let mut all = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        let batches = batch::epoch(&group.examples, settings.batch_tokens, settings.seed, epoch);
+        all.extend(batches.into_iter().map(|batch| (index, batch)));
+    }
+    if groups.len() > 1 {
+        fastrand::Rng::with_seed(settings.seed ^ epoch).shuffle(&mut all);
+    }
+    all
+}
+
+struct Session<'a> {
+    job: &'a Job<'a>,
+    learned: Learned,
+    moments: Moments,
+    best: Vec<f32>,
+    state: State,
+    dev: Vec<Grouped>,
+    started: Instant,
+    saved: Instant,
+}
+
+impl<'a> Session<'a> {
+    fn begin(job: &'a Job<'a>) -> Result<Self, TrainError> {
+        if job.groups.iter().all(|group| group.examples.is_empty()) {
+            return Err(TrainError::NoExamples);
+        }
+        if job.groups.iter().all(|group| group.dev.is_empty()) {
+            return Err(TrainError::NoDev);
+        }
+        let mut random = fastrand::Rng::with_seed(job.settings.seed);
+        let mut learned = Learned::new(job.shape, job.base, &mut random);
+        if let Some(start) = job.start {
+            copy(start, &mut learned).map_err(TrainError::Start)?;
+        }
+        let count = learned.numbers.len();
+        let fingerprint = fingerprint(job, &learned);
+        let now = Instant::now();
+        let mut session = Self {
+            job,
+            moments: Moments::new(count),
+            best: learned.numbers.clone(),
+            learned,
+            state: State {
+                fingerprint,
+                step: 0,
+                epoch: 0,
+                batch: 0,
+                tokens: 0,
+                seconds: 0.0,
+                start_loss: f64::INFINITY,
+                best_loss: f64::INFINITY,
+                since_best: 0,
+                updates: 0,
+            },
+            dev: in_order(job),
+            started: now,
+            saved: now,
+        };
+        match job.checkpoint {
+            Some((path, _)) if job.resume => session.restore(path)?,
+            _ => {
+                let loss = session.dev_loss()?;
+                (session.state.start_loss, session.state.best_loss) = (loss, loss);
+            }
+        }
+        Ok(session)
+    }
+
+    fn restore(&mut self, path: &Path) -> Result<(), TrainError> {
+        let (state, rows) = checkpoint::read(path, &self.state.fingerprint, self.learned.numbers.len())?;
+        self.learned.numbers = rows.numbers;
+        self.moments = Moments { first: rows.first, second: rows.second, steps: state.updates };
+        self.best = rows.best;
+        self.state = state;
+        Ok(())
+    }
+
+    fn seconds(&self) -> f64 {
+        self.state.seconds + self.started.elapsed().as_secs_f64()
+    }
+
+    /// How much of the training is done, 0 to 1: by updates, or by time where that runs out sooner.
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "a share")]
+    fn progress(&self) -> f32 {
+        let by_steps = self.state.step as f64 / self.job.settings.steps.max(1) as f64;
+        let by_time = self.job.settings.time_limit.map_or(0.0, |limit| self.seconds() / limit.as_secs_f64());
+        by_steps.max(by_time) as f32
+    }
+
+    fn run(mut self, on_event: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<Outcome, TrainError> {
+        let settings = self.job.settings;
+        let mut batches = epoch(self.job.groups, settings, self.state.epoch);
+        loop {
+            if self.state.step >= settings.steps {
+                return Ok(self.end(End::Steps));
+            }
+            if settings.time_limit.is_some_and(|limit| self.seconds() >= limit.as_secs_f64()) {
+                self.evaluate(on_event)?;
+                return Ok(self.end(End::TimeLimit));
+            }
+            while self.state.batch >= batches.len() {
+                self.state.epoch += 1;
+                self.state.batch = 0;
+                batches = epoch(self.job.groups, settings, self.state.epoch);
+            }
+            let before = self.progress();
+            let event = self.update(&batches[self.state.batch])?;
+            let go_on = on_event(event);
+            if crossed(before, self.progress(), settings.evaluations) || self.state.step >= settings.steps {
+                self.evaluate(on_event)?;
+                if settings.patience > 0 && self.state.since_best >= settings.patience {
+                    return Ok(self.end(End::EarlyStop));
+                }
+            }
+            self.save(go_on.is_break(), on_event)?;
+            if go_on.is_break() {
+                return Ok(self.end(End::Cancelled));
+            }
+        }
+    }
+
+    fn update(&mut self, (group, batch): &Grouped) -> Result<Event, TrainError> {
+        let started = Instant::now();
+        let progress = self.progress();
+        let matrices = self.learned.fuse(self.job.base, self.job.groups[*group].merged.as_ref())?;
+        let mut gradients = vec![0.0; self.learned.numbers.len()];
+        let learned = &self.learned;
+        let sum = Pass::new(self.job.base, &matrices, batch)
+            .gradients(&mut |place| learned.accumulate(&place, &mut gradients))?;
+        drop(matrices);
+        let optimizer = &self.job.settings.optimizer;
+        let learning_rate = optimizer.learning_rate(self.state.step, progress);
+        let norm = self.moments.update(&mut self.learned.numbers, &gradients, optimizer, learning_rate);
+        #[expect(clippy::cast_precision_loss, reason = "batches are small")]
+        let (loss, tokens) = (sum / batch.targets.len() as f64, batch.ids.len() as f64);
+        if !loss.is_finite() || !norm.is_finite() {
+            return Err(self.not_finite());
+        }
+        self.state.step += 1;
+        self.state.batch += 1;
+        self.state.tokens += batch.ids.len() as u64;
+        Ok(Event::Step {
+            step: self.state.step,
+            epoch: self.state.epoch,
+            loss,
+            norm,
+            learning_rate,
+            tokens: self.state.tokens,
+            tokens_per_second: tokens / started.elapsed().as_secs_f64(),
+            progress: self.progress(),
+            seconds: self.seconds(),
+        })
+    }
+
+    fn not_finite(&self) -> TrainError {
+        let better = self.state.best_loss < self.state.start_loss;
+        let best = better.then(|| Box::new(self.end(End::Cancelled)));
+        TrainError::NotFinite { step: self.state.step, best }
+    }
+
+    fn dev_loss(&self) -> Result<f64, TrainError> {
+        let (mut sum, mut count) = (0.0, 0);
+        for batches in self.dev.chunk_by(|one, other| one.0 == other.0) {
+            let merged = batches.first().and_then(|(group, _)| self.job.groups[*group].merged.as_ref());
+            let matrices = self.learned.fuse(self.job.base, merged)?;
+            for (_, batch) in batches {
+                sum += Pass::new(self.job.base, &matrices, batch).loss()?;
+                count += batch.targets.len();
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "counts are small")]
+        Ok(sum / count.max(1) as f64)
+    }
+
+    fn evaluate(&mut self, on_event: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<(), TrainError> {
+        let dev_loss = self.dev_loss()?;
+        let best = dev_loss < self.state.best_loss;
+        if best {
+            self.state.best_loss = dev_loss;
+            self.best.clone_from(&self.learned.numbers);
+            self.state.since_best = 0;
+        } else {
+            self.state.since_best += 1;
+        }
+        // A training that is broken off here is broken off at its next step.
+        let _ = on_event(Event::Evaluation { step: self.state.step, dev_loss, best });
+        Ok(())
+    }
+
+    fn save(&mut self, now: bool, on_event: &mut dyn FnMut(Event) -> ControlFlow<()>) -> Result<(), TrainError> {
+        let Some((path, every)) = self.job.checkpoint else {
+            return Ok(());
+        };
+        if !now && self.saved.elapsed() < every {
+            return Ok(());
+        }
+        self.saved = Instant::now();
+        let state = State { seconds: self.seconds(), updates: self.moments.steps, ..self.state.clone() };
+        let rows = Rows {
+            numbers: self.learned.numbers.clone(),
+            first: self.moments.first.clone(),
+            second: self.moments.second.clone(),
+            best: self.best.clone(),
+        };
+        let failed = |source| TrainError::Write { path: path.to_path_buf(), source };
+        checkpoint::write(path, &state, &rows).map_err(failed)?;
+        let _ = on_event(Event::Checkpoint { step: self.state.step });
+        Ok(())
+    }
+
+    fn end(&self, end: End) -> Outcome {
+        let mut learned = self.learned.clone();
+        learned.numbers.clone_from(&self.best);
+        Outcome {
+            learned,
+            end,
+            start_loss: self.state.start_loss,
+            best_loss: self.state.best_loss,
+            steps: self.state.step,
+            tokens: self.state.tokens,
+            seconds: self.seconds(),
+        }
+    }
+}
+
+/// Whether one of `times` evenly spread marks lies between two shares.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "shares")]
+fn crossed(before: f32, after: f32, times: u64) -> bool {
+    let mark = |share: f32| (share * times as f32) as u64;
+    mark(before) < mark(after)
+}
+
+/// What decides a training's course, digested: numbers at the start, examples, settings.
+fn fingerprint(job: &Job<'_>, learned: &Learned) -> String {
+    let mut bytes = format!("{:?} {:?}", job.shape, Settings { time_limit: None, ..job.settings.clone() }).into_bytes();
+    for group in job.groups {
+        bytes.extend(format!("{:?} {:?}", group.examples, group.dev).as_bytes());
+        let pairs = group.merged.iter().flat_map(|adapter| adapter.pairs.values());
+        let numbers = pairs.flat_map(|pair| pair.a.data().iter().chain(pair.b.data()));
+        bytes.extend(numbers.flat_map(|number| number.to_le_bytes()));
+    }
+    bytes.extend(learned.numbers.iter().flat_map(|number| number.to_le_bytes()));
+    Digest::of(&bytes).to_string()
+}
+
+/// Copies an adapter's pairs over the factors, its scaling taken into the second ones.
+fn copy(adapter: &Adapter, learned: &mut Learned) -> Result<(), String> {
+    for (target, pair) in &adapter.pairs {
+        let Some(weight) = target.strip_suffix(".weight") else { continue };
+        let fits = learned.set(&format!("{weight}.a"), pair.a.data())
+            && learned.set(&format!("{weight}.b"), pair.b.data());
+        if !fits {
+            return Err(format!("has rank {} or another shape at `{target}`", pair.rank()));
+        }
+    }
+    Ok(())
+}
