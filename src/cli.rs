@@ -5,6 +5,7 @@ mod args;
 mod config;
 mod console;
 mod doctor;
+mod eval;
 mod exit;
 mod input;
 mod models;
@@ -101,6 +102,7 @@ fn dispatch_session(command: Command, session: &Session) -> Result<Exit, Failure
         Command::Adapters { command } => adapters::run(session, command),
         #[cfg(feature = "train")]
         Command::Train { command } => train::run(session, &command),
+        Command::Eval(args) => eval::run(session, &args),
         Command::Tasks { json } => tasks::run(session, json),
         Command::Doctor => doctor::run(session),
         Command::Completions { .. } | Command::Man | Command::Config { .. } => Ok(Exit::Done),

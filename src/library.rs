@@ -17,6 +17,32 @@ pub struct Library<'a> {
     pub folders: &'a [PathBuf],
 }
 
+/// The calibrations that may exist for a combination.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Variant {
+    /// P1 and P2: what runs use.
+    LowRank,
+    /// p.
+    Vector,
+    /// P1 and P2 for several combinations.
+    SharedLowRank,
+    /// p for several combinations.
+    SharedVector,
+}
+
+impl Variant {
+    /// The name of its file without the ending.
+    #[must_use]
+    pub fn file_stem(self, combination: &str) -> String {
+        match self {
+            Self::LowRank => file_stem(combination),
+            Self::Vector => format!("{}.vector", file_stem(combination)),
+            Self::SharedLowRank => "shared".to_owned(),
+            Self::SharedVector => "shared.vector".to_owned(),
+        }
+    }
+}
+
 /// A file that the configuration names and that is not there.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the configuration names `{path}` for {what}, and there is no such file", path = path.display())]
@@ -40,14 +66,18 @@ impl Library<'_> {
         self.look_up(task, configured, &PathBuf::from(format!("{}.gguf", file_stem(task))))
     }
 
-    /// The calibration for a combination.
+    /// The calibration that runs of a combination use.
     pub fn calibration(&self, combination: &str) -> Result<Option<PathBuf>, NotThere> {
         let configured = self.config.calibrations.get(self.model).and_then(|tasks| tasks.get(combination));
-        self.look_up(
-            combination,
-            configured,
-            &Path::new("calibrations").join(format!("{}.gguf", file_stem(combination))),
-        )
+        self.look_up(combination, configured, &by_rule(combination, Variant::LowRank))
+    }
+
+    /// A calibration of one of the kinds there may be for a combination.
+    pub fn calibration_of(&self, combination: &str, variant: Variant) -> Result<Option<PathBuf>, NotThere> {
+        match variant {
+            Variant::LowRank => self.calibration(combination),
+            other => self.look_up(combination, None, &by_rule(combination, other)),
+        }
     }
 
     /// A configured path wins; one that is relative (that is, from nfold's own default) is looked for in the folders, and
@@ -100,6 +130,10 @@ impl Library<'_> {
         found.extend(stems);
         Ok(found)
     }
+}
+
+fn by_rule(combination: &str, variant: Variant) -> PathBuf {
+    Path::new("calibrations").join(format!("{}.gguf", variant.file_stem(combination)))
 }
 
 /// The `.gguf` files of a folder; none where there is no such folder.

@@ -26,6 +26,8 @@ pub struct Ask {
     pub method: Method,
     /// The adapters' weights in the order of the tasks; empty for equal ones that sum to one.
     pub weights: Vec<f32>,
+    /// A calibration given by path, instead of the combination's own.
+    pub calibration: Option<PathBuf>,
     /// Adapters given by path, with their scales, instead of those of the tasks.
     pub loras: Vec<(PathBuf, f32)>,
     /// A system message.
@@ -202,7 +204,8 @@ impl Resolver<'_> {
             Method::Concat => strategy(Strategy::Concat, vec![self.merged(combination, merge::Method::Concat)?]),
             Method::MultiStep => strategy(Strategy::MultiStep, self.steps(combination)?),
             Method::Calibrated => {
-                let Some(path) = self.library.calibration(&combination.id())? else {
+                let own = || self.library.calibration(&combination.id());
+                let Some(path) = self.ask.calibration.clone().map_or_else(own, |given| Ok(Some(given)))? else {
                     return Err(PlanError::NoCalibration {
                         combination: combination.id(),
                         model: self.base.name.clone(),
@@ -221,6 +224,9 @@ impl Resolver<'_> {
             let (list, model) = (missing.join(", "), &self.base.name);
             let note = format!("no adapter for {list} with model {model}: the prompt alone has to do");
             return Ok((Strategy::Prompt, vec![self.bare(combination)?], vec![note]));
+        }
+        if let Some(path) = &self.ask.calibration {
+            return Ok((Strategy::Calibrated, vec![self.calibrated(combination, path.clone())?], Vec::new()));
         }
         if combination.tasks().len() == 1 {
             let pass = self.merged(combination, merge::Method::Concat)?;

@@ -7,7 +7,6 @@ mod adamw;
 mod base;
 mod batch;
 mod checkpoint;
-pub mod data;
 mod learned;
 mod ops;
 mod pass;

@@ -1,5 +1,6 @@
 //! Everything that can be typed. Each option has an environment twin and, where it makes sense, a key in the configuration.
 
+pub(super) mod eval;
 #[cfg(feature = "train")]
 pub(super) mod train;
 
@@ -70,6 +71,8 @@ pub(super) enum Command {
         #[command(subcommand)]
         command: train::TrainCommand,
     },
+    /// Measure methods against each other on texts with references
+    Eval(Box<eval::EvalArgs>),
     /// List the tasks there are and which of them have an adapter
     Tasks {
         /// As JSON
@@ -191,6 +194,9 @@ pub(super) struct Options {
         help_heading = "Model and adapters"
     )]
     pub(super) weights: Vec<f32>,
+    /// Calibration file to use instead of the combination's own
+    #[arg(long, value_name = "FILE", env = "NFOLD_CALIBRATION", help_heading = "Model and adapters")]
+    pub(super) calibration: Option<PathBuf>,
     /// Adapter file to use instead of the tasks' own, with a scale; repeatable
     #[arg(long, value_name = "FILE[:SCALE]", env = "NFOLD_LORA", help_heading = "Model and adapters")]
     pub(super) lora: Vec<String>,

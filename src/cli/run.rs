@@ -124,6 +124,7 @@ impl Runner<'_> {
             tasks,
             method: options.method.unwrap_or(config.method),
             weights: options.weights.clone(),
+            calibration: options.calibration.clone(),
             loras: options.lora.iter().map(|text| lora(text)).collect::<Result<_, _>>()?,
             system: (!system.is_empty()).then_some(system),
             sampling,

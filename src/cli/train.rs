@@ -15,7 +15,7 @@ use crate::compose::Recipe;
 use crate::engine::llama::{Llama, LoadOptions};
 use crate::file;
 use crate::gguf::Value;
-use crate::library::file_stem;
+use crate::library::{self, file_stem};
 use crate::plan::{Ask, Plan};
 use crate::strategy::Method;
 use crate::train::{self, Base, Group, Job, Optimizer, Outcome, Settings, Shape, TrainError};
@@ -57,6 +57,8 @@ fn adapter(session: &Session, args: &AdapterArgs) -> Result<Exit, Failure> {
     let groups = [group];
     let outcome = trainer.learn(shape, start.as_ref(), &groups, 4e-4)?;
     let Some(outcome) = outcome else { return Ok(trainer.stopped()) };
+    let before = start.as_ref().and_then(|start| start.card.data.as_deref());
+    let data = before.map_or_else(|| data.clone(), |before| format!("{data}; begun from an adapter of: {before}"));
     let card = Card {
         task: Some(plan.combination.clone()),
         base_name: Some(plan.base.name.clone()),
@@ -83,8 +85,14 @@ fn calibration(session: &Session, args: &CalibrationArgs) -> Result<Exit, Failur
         plans.push(plan(session, training, std::slice::from_ref(task), method, &args.weights)?);
     }
     let recipes: Vec<Recipe> = plans.iter().filter_map(|plan| plan.passes[0].recipe.clone()).collect();
-    let stem = if args.shared { "shared".to_owned() } else { file_stem(&plans[0].combination) };
-    let trainer = Trainer::new(session, training, &plans[0], &format!("calibrations/{stem}"))?;
+    let kind = match (args.variant, args.shared) {
+        (Variant::LowRank, false) => library::Variant::LowRank,
+        (Variant::Vector, false) => library::Variant::Vector,
+        (Variant::LowRank, true) => library::Variant::SharedLowRank,
+        (Variant::Vector, true) => library::Variant::SharedVector,
+    };
+    let stem = format!("calibrations/{}", kind.file_stem(&plans[0].combination));
+    let trainer = Trainer::new(session, training, &plans[0], &stem)?;
     let mut engine = load(&plans[0])?;
     let mut data = training.data.clone();
     if args.from == Origin::MultiStep {
@@ -145,6 +153,7 @@ fn plan(
         tasks: tasks.to_vec(),
         method,
         weights: weights.to_vec(),
+        calibration: None,
         loras: Vec::new(),
         system: (!config.system.is_empty()).then(|| config.system.clone()),
         sampling: config.sampling.clone(),

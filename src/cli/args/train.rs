@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand, ValueEnum};
 
 use crate::merge;
-use crate::train::data::Source;
+use crate::data::Source;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum TrainCommand {

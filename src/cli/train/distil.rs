@@ -13,7 +13,7 @@ use crate::engine::EngineError;
 use crate::engine::llama::Llama;
 use crate::plan::Plan;
 use crate::run::{self, RunError};
-use crate::train::data::{self, Source};
+use crate::data::{self, Source};
 
 use super::super::Session;
 use super::super::args::train::Training;

@@ -5,7 +5,7 @@ use crate::digest::{Digest, Digests};
 use crate::engine::llama::Llama;
 use crate::plan::Plan;
 use crate::run;
-use crate::train::data::{self, Source};
+use crate::data::{self, Source};
 use crate::train::{Example, ExampleWeight, Group};
 
 use super::super::Session;
