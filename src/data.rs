@@ -34,7 +34,9 @@ pub struct Source {
 
 /// Words that are no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}; a file and settings were expected, as in `pairs.tsv,weight=2,join=4` (weight, input, output, where, join, limit)")]
+#[error(
+    "{0}; a file and settings were expected, as in `pairs.tsv,weight=2,join=4` (weight, input, output, where, join, limit)"
+)]
 pub struct NotASource(String);
 
 impl FromStr for Source {
@@ -179,12 +181,11 @@ fn from_json(
         return Ok(Vec::new());
     }
     let derived;
-    let fields = match given {
-        Some(fields) => fields,
-        None => {
-            derived = fields_of(&row, combination, wanted)?;
-            &derived
-        }
+    let fields = if let Some(fields) = given {
+        fields
+    } else {
+        derived = fields_of(&row, combination, wanted)?;
+        &derived
     };
     let mut pairs = Vec::new();
     for (input, output) in fields {

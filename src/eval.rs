@@ -9,6 +9,7 @@ mod outputs;
 mod score;
 pub mod table;
 
+use std::fmt::Write as _;
 use std::ops::ControlFlow;
 
 use crate::compose::Cache;
@@ -65,19 +66,18 @@ pub fn evaluate(
     for (done, pair) in pairs.iter().enumerate() {
         let document = method.document(setting, &pair.input);
         let key = key(&plan, &document);
-        let output = match outputs.get(key) {
-            Some(output) => output.clone(),
-            None => {
-                let adapters = match &adapters {
-                    Some(adapters) => adapters,
-                    None => adapters.insert(run::compose(&plan, &cache).map_err(RunError::from)?.0),
-                };
-                let Some(mut output) = run_one(&plan, adapters.clone(), &document, engine, &mut || on_output(done))? else {
-                    return Ok(None);
-                };
-                (output.task, output.method) = (setting.combination.id(), method.name().to_owned());
-                outputs.add(key, output)?
-            }
+        let output = if let Some(output) = outputs.get(key) {
+            output.clone()
+        } else {
+            let adapters = match &adapters {
+                Some(adapters) => adapters,
+                None => adapters.insert(run::compose(&plan, &cache).map_err(RunError::from)?.0),
+            };
+            let Some(mut output) = run_one(&plan, adapters.clone(), &document, engine, &mut || on_output(done))? else {
+                return Ok(None);
+            };
+            (output.task, output.method) = (setting.combination.id(), method.name().to_owned());
+            outputs.add(key, output)?
         };
         found.push(output);
         if on_output(done + 1).is_break() {
@@ -101,7 +101,7 @@ fn key(plan: &Plan, document: &str) -> Digest {
     for pass in &plan.passes {
         let recipe = pass.recipe.as_ref().map(|recipe| recipe.key(plan.base.sha256));
         let instruction = pass.combination.as_ref().map(|combination| combination.user_message(""));
-        text.push_str(&format!("{recipe:?} {instruction:?} {}\n", pass.max_tokens));
+        let _ = writeln!(text, "{recipe:?} {instruction:?} {}", pass.max_tokens);
     }
     Digest::of((text + document).as_bytes())
 }

@@ -1,7 +1,8 @@
 //! nfold folds several text tasks into one pass of a local language model.
 //!
 //! # Layers, lowest first
-//! `digest`, `file`, `gguf` ← `adapter`, `model` ← `merge`, `calibration` ← `compose` | `engine` ← `plan` ← `run` ← `cli`
+//! `digest`, `file`, `gguf` ← `adapter`, `model` ← `merge`, `calibration` ← `compose` | `engine` ← `plan` ← `run` ← `eval` ← `cli`;
+//! `train` stands on `adapter`, `calibration` and `gguf` and knows no engine: tokens come in.
 //!
 //! # Invariants
 //! - Nothing below `cli` prints, reads the environment or sleeps. Folders come in from [`paths`], which `main` resolves once.

@@ -1,12 +1,13 @@
 //! Learning adapters and calibrations (feature `train`), in candle, beside a frozen base model.
 //!
 //! `base` reads the GGUF model that llama.cpp runs; `ops` and `pass` are its forward and backward; `learned` is what is
-//! learned; `adamw` moves it; `data` and `batch` feed it; `session` is the loop, with its checkpoints.
+//! learned; `adamw` moves it; `batch` feeds it; `job` says what is asked and told; `session` is the loop.
 
 mod adamw;
 mod base;
 mod batch;
 mod checkpoint;
+mod job;
 mod learned;
 mod ops;
 mod pass;
@@ -16,8 +17,9 @@ pub use adamw::Optimizer;
 pub use base::{Base, BaseError};
 pub use batch::{Example, ExampleWeight};
 pub use checkpoint::CheckpointError;
+pub use job::{End, Event, Group, Job, Outcome, Settings, TrainError};
 pub use learned::Shape;
-pub use session::{End, Event, Group, Job, Outcome, Settings, TrainError, learn, logits};
+pub use session::{gradients, learn, logits};
 
 use candle_core::Device;
 
@@ -33,6 +35,9 @@ pub fn parameters(shape: Shape, base: &Base) -> usize {
         Shape::Vector => modules.values().map(|(_, outputs)| outputs).sum(),
     }
 }
+
+/// The architectures that can be trained on.
+pub const ARCHITECTURES: [&str; 2] = ["llama", "qwen2"];
 
 /// The device to train on: a GPU where nfold was built for one and there is one, else the CPU.
 #[must_use]

@@ -1,6 +1,5 @@
 //! `nfold eval`: methods side by side on texts with references.
 
-use std::io::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
 
@@ -27,6 +26,9 @@ pub(super) fn run(session: &Session, args: &EvalArgs) -> Result<Exit, Failure> {
     if let Some(baseline) = &args.baseline {
         known(baseline)?;
     }
+    if args.examples.is_none() && args.methods.iter().any(|name| name == "in-context") {
+        return Err(Failure::new(Exit::Usage, "in-context shows worked examples; name their file with `--examples`"));
+    }
     for path in args.json.iter().chain(&args.markdown) {
         file::check_writable(path).map_err(|error| cannot_write(path, &error))?;
     }
@@ -36,7 +38,8 @@ pub(super) fn run(session: &Session, args: &EvalArgs) -> Result<Exit, Failure> {
     let usual = || session.paths.cache.join("eval").join(format!("{}.jsonl", base.name));
     let path = args.outputs.clone().unwrap_or_else(usual);
     let mut outputs = Outputs::open(&path).map_err(|error| Failure::general(&error))?;
-    let mut evaluation = Evaluation { session, args, ask, base: &base, engine: load(session, args, &base)?, cells: Vec::new() };
+    let mut evaluation =
+        Evaluation { session, args, ask, base: &base, engine: load(session, args, &base)?, cells: Vec::new() };
     let done = evaluation.run(&methods, &combinations, &mut outputs)?;
     evaluation.report()?;
     if !done {
@@ -110,6 +113,12 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", path.display()))
 }
 
+/// Texts with references, and worked examples.
+struct Texts {
+    pairs: Vec<Pair>,
+    shots: Vec<Pair>,
+}
+
 struct Evaluation<'a> {
     session: &'a Session,
     args: &'a EvalArgs,
@@ -133,9 +142,12 @@ impl Evaluation<'_> {
         let mut signals = Signals::default();
         signals.listen()?;
         for combination in combinations {
-            let Some((pairs, shots)) = self.texts(combination)? else { continue };
+            let Some(Texts { pairs, shots }) = self.texts(combination)? else { continue };
             for method in methods {
                 bar.inc(1);
+                if method.name() == "in-context" && shots.is_empty() {
+                    continue;
+                }
                 let setting = Setting {
                     ask: &self.ask,
                     config: &self.session.config,
@@ -156,9 +168,9 @@ impl Evaluation<'_> {
                         return Ok(false);
                     }
                     // Methods that were not asked for by name are left out where an adapter or a calibration is missing.
-                    Err(EvalError::Plan(error @ (PlanError::NoAdapter { .. } | PlanError::NoCalibration { .. } | PlanError::Fit { .. })))
-                        if self.args.methods.is_empty() =>
-                    {
+                    Err(EvalError::Plan(
+                        error @ (PlanError::NoAdapter { .. } | PlanError::NoCalibration { .. } | PlanError::Fit { .. }),
+                    )) if self.args.methods.is_empty() => {
                         bar.suspend(|| console.note(&format!("{name} left out: {error}")));
                     }
                     Err(error) => return Err(failure(error)),
@@ -170,7 +182,7 @@ impl Evaluation<'_> {
     }
 
     /// Texts with references, and worked examples; `None` where the file has none for this combination and others remain.
-    fn texts(&self, combination: &Combination) -> Result<Option<(Vec<Pair>, Vec<Pair>)>, Failure> {
+    fn texts(&self, combination: &Combination) -> Result<Option<Texts>, Failure> {
         let field = self.args.field.as_deref();
         let read = |source| match data::read(source, field, combination) {
             Err(DataError::Empty { .. }) if self.args.tasks.is_empty() => Ok(Vec::new()),
@@ -181,7 +193,7 @@ impl Evaluation<'_> {
         pairs.truncate(self.args.limit.unwrap_or(usize::MAX));
         let mut shots = self.args.examples.as_ref().map_or_else(|| Ok(Vec::new()), read)?;
         shots.truncate(self.args.shots);
-        Ok((!pairs.is_empty()).then_some((pairs, shots)))
+        Ok((!pairs.is_empty()).then_some(Texts { pairs, shots }))
     }
 
     fn report(&self) -> Result<(), Failure> {
@@ -189,7 +201,8 @@ impl Evaluation<'_> {
         let both = format!("{}\n{detailed}", table::summary(&self.cells));
         Console::out(&both)?;
         if let Some(path) = &self.args.markdown {
-            file::write_whole(path, |out| out.write_all(both.as_bytes())).map_err(|error| cannot_write(path, &error))?;
+            file::write_whole(path, |out| out.write_all(both.as_bytes()))
+                .map_err(|error| cannot_write(path, &error))?;
         }
         if let Some(path) = &self.args.json {
             let text = serde_json::to_string_pretty(&self.cells).map_err(|error| Failure::general(&error))?;

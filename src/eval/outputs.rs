@@ -109,7 +109,8 @@ impl Outputs {
 
     pub(super) fn add(&mut self, key: Digest, output: Output) -> Result<Output, OutputsError> {
         let failed = |source| OutputsError { path: self.path.clone(), source };
-        let line = serde_json::to_string(&Line { key, output: output.clone() }).map_err(|error| failed(error.into()))?;
+        let line =
+            serde_json::to_string(&Line { key, output: output.clone() }).map_err(|error| failed(error.into()))?;
         writeln!(self.file, "{line}").map_err(failed)?;
         self.known.insert(key, output.clone());
         Ok(output)

@@ -91,8 +91,14 @@ impl Scores {
             rouge_l_interval: interval(&longest),
             weighted_rouge: mean(&weighted),
             weighted_rouge_interval: interval(&weighted),
-            chrf: each().map(|(output, reference)| Chrf::of(output, reference)).fold(Chrf::default(), |a, b| a.plus(&b)).score(),
-            bleu: each().map(|(output, reference)| Bleu::of(output, reference)).fold(Bleu::default(), |a, b| a.plus(&b)).score(),
+            chrf: each()
+                .map(|(output, reference)| Chrf::of(output, reference))
+                .fold(Chrf::default(), |a, b| a.plus(&b))
+                .score(),
+            bleu: each()
+                .map(|(output, reference)| Bleu::of(output, reference))
+                .fold(Bleu::default(), |a, b| a.plus(&b))
+                .score(),
             in_language: (!told.is_empty())
                 .then(|| 100.0 * count(told.iter().filter(|yes| **yes).count()) / count(told.len())),
             length_ratio: count(output_words) / count(reference_words),
@@ -101,7 +107,8 @@ impl Scores {
             prompt_tokens: average(|output| count(output.prompt_tokens)),
             output_tokens: average(|output| count(output.output_tokens)),
             seconds: average(|output| output.prefill_seconds + output.decode_seconds),
-            tokens_per_second: sum(|output| count(output.output_tokens)) / sum(|output| output.decode_seconds).max(1e-9),
+            tokens_per_second: sum(|output| count(output.output_tokens))
+                / sum(|output| output.decode_seconds).max(1e-9),
             extra_parameters,
             extra_bytes,
         }

@@ -59,7 +59,12 @@ pub fn detailed(cells: &[Cell], baseline: Option<&str>) -> String {
             let ratio = |get: &dyn Fn(&Scores) -> f64| {
                 other.map_or_else(|| "–".to_owned(), |other| format!("{:.2}", get(scores) / get(&other.scores)))
             };
-            let _ = write!(table, " {} | {} |", ratio(&|scores| headline(&cell.task, scores).1), ratio(&|scores| scores.seconds));
+            let _ = write!(
+                table,
+                " {} | {} |",
+                ratio(&|scores| headline(&cell.task, scores).1),
+                ratio(&|scores| scores.seconds)
+            );
         }
         table.push('\n');
     }
@@ -99,7 +104,8 @@ pub fn summary(cells: &[Cell]) -> String {
 }
 
 fn row(table: &mut String, method: &dyn Method, names: &[&String], families: &BTreeMap<String, Vec<&Cell>>) {
-    let own = |name: &String| families[name].iter().filter(|cell| cell.method == method.name()).copied().collect::<Vec<_>>();
+    let own =
+        |name: &String| families[name].iter().filter(|cell| cell.method == method.name()).copied().collect::<Vec<_>>();
     let all: Vec<&Cell> = names.iter().flat_map(|name| own(name)).collect();
     let Some(any) = all.first() else { return };
     let one_pass = if all.iter().all(|cell| cell.scores.passes <= 1.0) { "yes" } else { "no" };

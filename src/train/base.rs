@@ -168,7 +168,7 @@ impl Base {
     fn check(&self) -> Result<(), String> {
         let heads = self.dimensions.heads;
         let width = self.embedding.dims()[1];
-        if heads.keys == 0 || heads.queries % heads.keys != 0 {
+        if heads.keys == 0 || !heads.queries.is_multiple_of(heads.keys) {
             return Err(format!("has {} query heads for {} key heads", heads.queries, heads.keys));
         }
         for (number, layer) in self.layers.iter().enumerate() {
@@ -271,14 +271,13 @@ impl Reader<'_> {
             parts.push((outputs, part));
         }
         let zeros = |outputs: usize| Tensor::zeros(outputs, candle_core::DType::F32, self.device);
-        let bias = match biases.iter().any(Option::is_some) {
-            false => None,
-            true => {
-                let each = biases.into_iter().zip(&parts);
-                let filled = each.map(|(bias, (outputs, _))| bias.map_or_else(|| zeros(*outputs), Ok));
-                let filled: candle_core::Result<Vec<_>> = filled.collect();
-                Some(filled.and_then(|parts| Tensor::cat(&parts, 0)).map_err(|source| self.failed(source))?)
-            }
+        let bias = if biases.iter().any(Option::is_some) {
+            let each = biases.into_iter().zip(&parts);
+            let filled = each.map(|(bias, (outputs, _))| bias.map_or_else(|| zeros(*outputs), Ok));
+            let filled: candle_core::Result<Vec<_>> = filled.collect();
+            Some(filled.and_then(|parts| Tensor::cat(&parts, 0)).map_err(|source| self.failed(source))?)
+        } else {
+            None
         };
         let parts: Vec<Tensor> = parts.into_iter().map(|part| part.1).collect();
         let matrix = Tensor::cat(&parts, 0).map_err(|source| self.failed(source))?;

@@ -74,8 +74,8 @@ fn add(batch: &mut Batch, example: &Example) {
 mod tests {
     use super::*;
 
-    fn example(prompt: usize, output: usize, weight: u32) -> Example {
-        let tokens = |count: usize| (0..count as u32).collect();
+    fn example(prompt: u32, output: u32, weight: u32) -> Example {
+        let tokens = |count: u32| (0..count).collect();
         Example { prompt: tokens(prompt), output: tokens(output), weight: ExampleWeight(weight) }
     }
 
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn an_epoch_keeps_weights_and_budget_and_can_be_repeated() {
-        let examples: Vec<_> = (0..40).map(|index| example(5, 1 + index % 7, 1000 + 500 * (index as u32 % 2))).collect();
+        let examples: Vec<_> = (0..40).map(|index| example(5, 1 + index % 7, 1000 + 500 * (index % 2))).collect();
         let batches = epoch(&examples, 30, 7, 3);
         assert!(batches.iter().all(|batch| batch.ids.len() <= 30));
         assert_eq!(batches, epoch(&examples, 30, 7, 3));

@@ -148,6 +148,12 @@ impl Learned {
         fits
     }
 
+    /// A row as long as the numbers, divided by factors.
+    pub(super) fn by_name(&self, row: &[f32]) -> BTreeMap<String, Vec<f32>> {
+        let part = |factor: &Factor| row[factor.at..factor.at + factor.rows * factor.columns].to_vec();
+        self.factors.iter().map(|(name, factor)| (name.clone(), part(factor))).collect()
+    }
+
     fn slice(&self, factor: &Factor) -> &[f32] {
         &self.numbers[factor.at..factor.at + factor.rows * factor.columns]
     }

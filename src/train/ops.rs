@@ -31,11 +31,7 @@ pub(super) fn slices<const N: usize, R>(tensors: [&Tensor; N], work: impl FnOnce
 }
 
 /// A CPU tensor of `rows` × `columns`, each row filled by `fill`, on all threads.
-pub(super) fn by_row(
-    rows: usize,
-    columns: usize,
-    fill: impl Fn(usize, &mut [f32]) + Send + Sync,
-) -> Result<Tensor> {
+pub(super) fn by_row(rows: usize, columns: usize, fill: impl Fn(usize, &mut [f32]) + Send + Sync) -> Result<Tensor> {
     let mut data = vec![0f32; rows * columns];
     data.par_chunks_mut(columns.max(1)).with_min_len(16).enumerate().for_each(|(row, out)| fill(row, out));
     Tensor::from_vec(data, (rows, columns), &Device::Cpu)

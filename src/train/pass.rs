@@ -170,8 +170,7 @@ impl<'a> Pass<'a> {
         let flow = swiglu::backward(&kept.gate_up, &flow)?;
         let normed = norm::forward(&kept.middle, &block.feed_forward_norm, dimensions.epsilon)?;
         let flow = back(Product::GateUp, &normed, &flow)?;
-        let middle =
-            norm::backward(&kept.middle, &block.feed_forward_norm, dimensions.epsilon, &flow, gradient)?;
+        let middle = norm::backward(&kept.middle, &block.feed_forward_norm, dimensions.epsilon, &flow, gradient)?;
         let flow = back(Product::Output, &kept.attended.output, &middle)?;
         let flow = attention::backward(&kept.qkv, &self.batch.lengths, dimensions.heads, &kept.attended, &flow)?;
         let flow = dimensions.rope.turn(&flow, &self.positions, Turn::Back)?;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::support::cli::repository;
 
 /// What each module may use of the others. What is not listed is forbidden.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 25] = [
     ("adapter", &["digest", "file", "gguf", "model"]),
     ("calibration", &["adapter", "digest", "file", "gguf", "merge"]),
     (
@@ -17,9 +17,12 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "calibration",
             "compose",
             "config",
+            "data",
             "digest",
             "engine",
+            "eval",
             "file",
+            "gguf",
             "library",
             "merge",
             "model",
@@ -28,13 +31,34 @@ const MAY_USE: [(&str, &[&str]); 22] = [
             "run",
             "sanitize",
             "strategy",
+            "suggest",
             "task",
+            "train",
         ],
     ),
     ("compose", &["adapter", "calibration", "digest", "file", "merge", "model"]),
     ("config", &["digest", "engine", "strategy", "suggest", "task"]),
+    ("data", &["task"]),
     ("digest", &["file"]),
     ("engine", &[]),
+    (
+        "eval",
+        &[
+            "adapter",
+            "calibration",
+            "compose",
+            "config",
+            "data",
+            "digest",
+            "engine",
+            "library",
+            "paths",
+            "plan",
+            "run",
+            "strategy",
+            "task",
+        ],
+    ),
     ("file", &[]),
     ("gguf", &[]),
     ("lib", &[]),
@@ -64,6 +88,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("strategy", &["merge"]),
     ("suggest", &[]),
     ("task", &["suggest"]),
+    ("train", &["adapter", "calibration", "digest", "file", "gguf"]),
     ("tui", &[]),
 ];
 

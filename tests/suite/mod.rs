@@ -6,12 +6,15 @@ mod cli;
 mod compose;
 mod config;
 mod engine;
+mod eval;
 mod main_job;
 mod merge;
 mod models;
 mod offline;
 mod peft;
 mod tasks;
+mod train;
+mod train_cli;
 
 #[cfg(feature = "download")]
 mod pull;

@@ -63,20 +63,59 @@ pub fn write_model(path: &Path, weights: &Weights) {
     write_model_as(path, weights, "llama");
 }
 
-/// Writes the model. Its vocabulary is the 256 bytes, so it can read and write anything.
-pub fn write_model_as(path: &Path, weights: &Weights, architecture: &str) {
+/// Writes the model as if it were of another architecture.
+pub fn write_model_as(path: &Path, weights: &Weights, architecture: &'static str) {
+    write(path, weights, &Layout { architecture, layers: 1, kv_heads: 2, biases: false, tied: false });
+}
+
+/// How a tiny model is built.
+#[derive(Debug, Clone, Copy)]
+pub struct Layout {
+    pub architecture: &'static str,
+    pub layers: usize,
+    /// Of two heads.
+    pub kv_heads: usize,
+    /// Whether q, k and v have biases.
+    pub biases: bool,
+    /// Whether the output uses the embedding.
+    pub tied: bool,
+}
+
+impl Layout {
+    /// Noise for every matrix, and vectors for norms and biases.
+    pub fn write(&self, path: &Path) {
+        let mut noise = Noise::new(11);
+        let mut weights = BTreeMap::new();
+        for layer in 0..self.layers {
+            for (name, inputs, outputs) in TARGETS {
+                let shared = name.contains("attn_k") || name.contains("attn_v");
+                let outputs = if shared { outputs * self.kv_heads / 2 } else { outputs };
+                let name = name.replace("blk.0", &format!("blk.{layer}"));
+                weights.insert(name, noise.matrix(outputs, inputs, 0.4));
+            }
+        }
+        weights.insert("token_embd.weight".to_owned(), noise.matrix(VOCABULARY, EMBEDDING, 1.0));
+        if !self.tied {
+            weights.insert("output.weight".to_owned(), noise.matrix(VOCABULARY, EMBEDDING, 1.0));
+        }
+        write(path, &weights, self);
+    }
+}
+
+/// Writes a model. Its vocabulary is the 256 bytes, so it can read and write anything.
+fn write(path: &Path, weights: &Weights, layout: &Layout) {
+    let architecture = layout.architecture;
     let mut bytes = Vec::new();
-    let ones = [1.0f32; EMBEDDING];
     let mut writer = Writer::new();
     writer.set("general.architecture", Value::String(architecture.to_owned()));
     writer.set("general.name", Value::String("tiny".to_owned()));
     for (key, number) in [
         ("context_length", 256),
         ("embedding_length", 32),
-        ("block_count", 1),
+        ("block_count", layout.layers as i128),
         ("feed_forward_length", 64),
         ("attention.head_count", 2),
-        ("attention.head_count_kv", 2),
+        ("attention.head_count_kv", layout.kv_heads as i128),
         ("rope.dimension_count", 16),
         ("vocab_size", 260),
     ] {
@@ -90,8 +129,18 @@ pub fn write_model_as(path: &Path, weights: &Weights, architecture: &str) {
     let template =
         "{% for message in messages %}<|im_start|>{{message['role']}}\n{{message['content']}}<|im_end|>\n{% endfor %}";
     writer.set("tokenizer.chat_template", Value::String(template.to_owned()));
-    for name in ["output_norm.weight", "blk.0.attn_norm.weight", "blk.0.ffn_norm.weight"] {
-        writer.tensor(name, &[32], Data::F32(&ones));
+    let ones = [1.0f32; EMBEDDING];
+    let uneven = Noise::new(5).matrix(1, EMBEDDING, 0.5);
+    writer.tensor("output_norm.weight", &[32], Data::F32(&ones));
+    for layer in 0..layout.layers {
+        for name in ["attn_norm", "ffn_norm"] {
+            writer.tensor(format!("blk.{layer}.{name}.weight"), &[32], Data::F32(&ones));
+        }
+        for name in ["attn_q", "attn_k", "attn_v"].into_iter().filter(|_| layout.biases) {
+            let outputs = if name == "attn_q" { 32 } else { 16 * layout.kv_heads };
+            let bias = &uneven.data()[..outputs];
+            writer.tensor(format!("blk.{layer}.{name}.bias"), &[outputs as u64], Data::F32(bias));
+        }
     }
     for (name, matrix) in weights {
         writer.tensor(name, &[matrix.columns() as u64, matrix.rows() as u64], Data::F32(matrix.data()));

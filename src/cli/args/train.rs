@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
 
-use crate::merge;
 use crate::data::Source;
+use crate::merge;
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum TrainCommand {

@@ -9,11 +9,11 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::compose::Cache;
+use crate::data::{self, Source};
 use crate::engine::EngineError;
 use crate::engine::llama::Llama;
 use crate::plan::Plan;
 use crate::run::{self, RunError};
-use crate::data::{self, Source};
 
 use super::super::Session;
 use super::super::args::train::Training;
@@ -30,13 +30,15 @@ pub(super) fn distil(
     training: &Training,
     path: &Path,
 ) -> Result<Option<Source>, Failure> {
-    let combination = session.config.catalogue().combination(&steps.tasks).map_err(|error| Failure::new(Exit::Usage, error))?;
+    let combination =
+        session.config.catalogue().combination(&steps.tasks).map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut inputs = Vec::new();
     for source in &training.data {
         inputs.extend(data::read_inputs(source, &combination).map_err(|error| Failure::new(Exit::Input, error))?);
     }
     let done = read_done(path);
-    let cannot = |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", path.display()));
+    let cannot =
+        |error: std::io::Error| Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", path.display()));
     let mut out = fs::OpenOptions::new().create(true).append(true).open(path).map_err(cannot)?;
     let (adapters, _) = run::compose(steps, &Cache::in_folder(session.paths.composed()))?;
     let bar = session.console.progress("running multi-step", Unit::Steps);
@@ -55,7 +57,10 @@ pub(super) fn distil(
         let report = match run::execute(steps, adapters.clone(), &input.input, engine, &mut go_on) {
             Ok(report) => report,
             // One document that cannot be run is no reason to give the others up.
-            Err(RunError::EmptyStep { .. } | RunError::Engine(EngineError::ContextOverflow { .. })) => continue,
+            Err(
+                RunError::EmptyStep { .. }
+                | RunError::Engine(EngineError::ContextOverflow { .. } | EngineError::Nul(_)),
+            ) => continue,
             Err(error) => return Err(error.into()),
         };
         if signals.received().is_some() {

@@ -1,11 +1,11 @@
 //! From data files to examples in tokens, with an account of what was read.
 
 use crate::adapter::Adapter;
+use crate::data::{self, Source};
 use crate::digest::{Digest, Digests};
 use crate::engine::llama::Llama;
 use crate::plan::Plan;
 use crate::run;
-use crate::data::{self, Source};
 use crate::train::{Example, ExampleWeight, Group};
 
 use super::super::Session;
@@ -29,12 +29,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The examples of one combination.
-    pub(super) fn group(
-        &mut self,
-        plan: &Plan,
-        merged: Option<Adapter>,
-        data: &[Source],
-    ) -> Result<Group, Failure> {
+    pub(super) fn group(&mut self, plan: &Plan, merged: Option<Adapter>, data: &[Source]) -> Result<Group, Failure> {
         let mut examples = Vec::new();
         for source in data {
             examples.extend(self.read(plan, source)?);
@@ -45,9 +40,10 @@ impl<'a> Reader<'a> {
             dev.extend(self.read(plan, source)?);
         }
         if dev.is_empty() {
-            // Every tenth, so that each file has its share.
+            // Every tenth, so that each file has its share; of a few the last.
+            let every = examples.len().clamp(1, 10);
             let (kept, taken): (Vec<_>, Vec<_>) =
-                examples.into_iter().enumerate().partition(|(index, _)| index % 10 != 9);
+                examples.into_iter().enumerate().partition(|(index, _)| index % every != every - 1);
             examples = kept.into_iter().map(|(_, example)| example).collect();
             dev = taken.into_iter().map(|(_, example)| example).collect();
         }

@@ -13,8 +13,10 @@ pub(super) struct Strategy {
 }
 
 pub(super) const PROMPT: Strategy = Strategy { name: "prompt", title: "Zero-shot", method: strategy::Method::Prompt };
-pub(super) const LINEAR: Strategy = Strategy { name: "linear", title: "Linear merge", method: strategy::Method::Linear };
-pub(super) const CONCAT: Strategy = Strategy { name: "concat", title: "Concat merge", method: strategy::Method::Concat };
+pub(super) const LINEAR: Strategy =
+    Strategy { name: "linear", title: "Linear merge", method: strategy::Method::Linear };
+pub(super) const CONCAT: Strategy =
+    Strategy { name: "concat", title: "Concat merge", method: strategy::Method::Concat };
 pub(super) const MULTI_STEP: Strategy =
     Strategy { name: "multi-step", title: "Multi-step", method: strategy::Method::MultiStep };
 

@@ -61,7 +61,8 @@ impl Bleu {
             };
             logarithms += precision.ln();
         }
-        let shortness = if self.output < self.reference { 1.0 - self.reference as f64 / self.output as f64 } else { 0.0 };
+        let shortness =
+            if self.output < self.reference { 1.0 - self.reference as f64 / self.output as f64 } else { 0.0 };
         100.0 * (shortness + logarithms / ORDERS as f64).exp()
     }
 }

@@ -55,7 +55,6 @@ impl Chrf {
 
     /// The score, 0 to 100.
     #[must_use]
-    #[expect(clippy::cast_precision_loss, reason = "there are eight orders")]
     pub fn score(&self) -> f64 {
         let (mut precision, mut recall, mut orders) = (0.0, 0.0, 0);
         for order in 0..ORDERS {

@@ -69,9 +69,8 @@ pub(in crate::train) fn definition(qkv: &Tensor, lengths: &[usize], heads: Heads
         let k = spread(part(heads.queries, heads.keys)?)?;
         let v = spread(part(heads.queries + heads.keys, heads.keys)?)?;
         let scores = (q.matmul(&k.transpose(1, 2)?.contiguous()?)? * f64::from(heads.scale()))?;
-        let mask: Vec<f32> = (0..length * length)
-            .map(|at| if at % length > at / length { f32::NEG_INFINITY } else { 0.0 })
-            .collect();
+        let mask: Vec<f32> =
+            (0..length * length).map(|at| if at % length > at / length { f32::NEG_INFINITY } else { 0.0 }).collect();
         let scores = scores.broadcast_add(&Tensor::from_vec(mask, (length, length), qkv.device())?)?;
         let powers = scores.broadcast_sub(&scores.max_keepdim(D::Minus1)?.detach())?.exp()?;
         let shares = powers.broadcast_div(&powers.sum_keepdim(D::Minus1)?)?;
@@ -92,7 +91,7 @@ pub(in crate::train) fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads) -
     slices([qkv], |[qkv]| {
         let qkv = view(qkv, rows, heads.width())?;
         let outputs = by_head(output.view_mut(), lengths, heads.group() * heads.size);
-        let tasks: Vec<_> = inputs(qkv, lengths, heads)
+        let tasks: Vec<_> = inputs(&qkv, lengths, heads)
             .into_iter()
             .zip(outputs)
             .zip(by_head(sums.view_mut(), lengths, heads.group()))
@@ -100,7 +99,8 @@ pub(in crate::train) fn forward(qkv: &Tensor, lengths: &[usize], heads: Heads) -
         tasks.into_par_iter().for_each(|((input, output), sums)| input.attend(heads, output, sums));
         Ok::<(), candle_core::Error>(())
     })??;
-    let output = Tensor::from_vec(output.into_raw_vec_and_offset().0, (rows, heads.queries * heads.size), &Device::Cpu)?;
+    let output =
+        Tensor::from_vec(output.into_raw_vec_and_offset().0, (rows, heads.queries * heads.size), &Device::Cpu)?;
     Ok(Attended { output, sums })
 }
 
@@ -131,11 +131,8 @@ pub(in crate::train) fn backward(
             .into_iter()
             .zip(by_head(view(gradient, rows, width)?, lengths, chunk))
             .zip(by_head(attended.sums.view(), lengths, heads.group()));
-        let tasks: Vec<_> = inputs(view(qkv, rows, heads.width())?, lengths, heads)
-            .into_iter()
-            .zip(given)
-            .zip(results)
-            .collect();
+        let tasks: Vec<_> =
+            inputs(&view(qkv, rows, heads.width())?, lengths, heads).into_iter().zip(given).zip(results).collect();
         tasks.into_par_iter().for_each(|((input, ((output, gradient), sums)), ((q, k), v))| {
             input.differentiate(heads, [output, gradient, sums], [q, k, v]);
         });
@@ -196,8 +193,8 @@ struct Input<'a> {
     v: ArrayView2<'a, f32>,
 }
 
-fn inputs<'a>(qkv: ArrayView2<'a, f32>, lengths: &[usize], heads: Heads) -> Vec<Input<'a>> {
-    let (q, kv) = qkv.split_at(Axis(1), heads.queries * heads.size);
+fn inputs<'a>(qkv: &ArrayView2<'a, f32>, lengths: &[usize], heads: Heads) -> Vec<Input<'a>> {
+    let (q, kv) = (*qkv).split_at(Axis(1), heads.queries * heads.size);
     let (k, v) = kv.split_at(Axis(1), heads.keys * heads.size);
     let q = by_head(q, lengths, heads.group() * heads.size);
     let k = by_head(k, lengths, heads.size);
@@ -243,24 +240,24 @@ impl Input<'_> {
         for head in 0..heads.group() {
             let columns = head * heads.size..(head + 1) * heads.size;
             for (start, end) in self.blocks() {
-                let (k, v) = (top(self.k.view(), end), top(self.v.view(), end));
+                let (keys, values) = (top(self.k.view(), end), top(self.v.view(), end));
                 let q = window(self.q.view(), start..end, columns.clone());
-                let g = window(gradient.view(), start..end, columns.clone());
-                let o = window(output.view(), start..end, columns.clone());
+                let gradient = window(gradient.view(), start..end, columns.clone());
+                let output = window(output.view(), start..end, columns.clone());
                 let mut shares = window(shares_buffer.view_mut(), 0..end - start, 0..end);
                 let mut flow = window(flow_buffer.view_mut(), 0..end - start, 0..end);
-                general_mat_mul(heads.scale(), &q, &k.t(), 0.0, &mut shares);
-                general_mat_mul(1.0, &g, &v.t(), 0.0, &mut flow);
+                general_mat_mul(heads.scale(), &q, &keys.t(), 0.0, &mut shares);
+                general_mat_mul(1.0, &gradient, &values.t(), 0.0, &mut flow);
                 for row in 0..end - start {
-                    let dot: f32 = g.row(row).iter().zip(o.row(row)).map(|(g, o)| g * o).sum();
+                    let dot: f32 = gradient.row(row).iter().zip(output.row(row)).map(|(g, o)| g * o).sum();
                     let (mut shares, mut flow) = (shares.row_mut(row), flow.row_mut(row));
                     let (Some(shares), Some(flow)) = (shares.as_slice_mut(), flow.as_slice_mut()) else { continue };
                     score_gradient(shares, flow, start + row + 1, sums[(start + row, head)], dot);
                 }
                 let mut q_out = window(q_out.view_mut(), start..end, columns.clone());
-                general_mat_mul(heads.scale(), &flow, &k, 0.0, &mut q_out);
+                general_mat_mul(heads.scale(), &flow, &keys, 0.0, &mut q_out);
                 general_mat_mul(heads.scale(), &flow.t(), &q, 1.0, &mut top(k_out.view_mut(), end));
-                general_mat_mul(1.0, &shares.t(), &g, 1.0, &mut top(v_out.view_mut(), end));
+                general_mat_mul(1.0, &shares.t(), &gradient, 1.0, &mut top(v_out.view_mut(), end));
             }
         }
     }
@@ -285,9 +282,13 @@ fn softmax(scores: &mut [f32], seen: usize) -> f32 {
     let (scores, unseen) = scores.split_at_mut(seen);
     unseen.fill(0.0);
     let largest = scores.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-    scores.iter_mut().for_each(|score| *score = exp(*score - largest));
+    for score in scores.iter_mut() {
+        *score = exp(*score - largest);
+    }
     let sum: f32 = scores.iter().sum();
-    scores.iter_mut().for_each(|score| *score /= sum);
+    for score in scores.iter_mut() {
+        *score /= sum;
+    }
     largest + sum.ln()
 }
 

@@ -72,12 +72,16 @@ impl SoftmaxLess<'_> {
         // In blocks, so that 50,000 small numbers don't drown in one running sum.
         let mut sum = 0f64;
         for block in row.chunks_mut(256) {
-            block.iter_mut().for_each(|logit| *logit = exp(*logit - largest));
+            for logit in block.iter_mut() {
+                *logit = exp(*logit - largest);
+            }
             sum += f64::from(block.iter().sum::<f32>());
         }
         #[expect(clippy::cast_possible_truncation, reason = "f32 is what is computed with")]
         let factor = (f64::from(self.scale) / sum) as f32;
-        row.iter_mut().for_each(|number| *number *= factor);
+        for number in row.iter_mut() {
+            *number *= factor;
+        }
         row[target] -= self.scale;
         #[expect(clippy::cast_possible_truncation, reason = "f32 is what is computed with")]
         let loss = (sum.ln() - f64::from(wanted)) as f32;
@@ -97,7 +101,7 @@ mod tests {
     fn equals_its_definition() {
         let rows = 2 * ROWS + 3;
         let (hidden, output) = (noise(1, (rows, 16)), noise(2, (40, 16)));
-        let targets: Vec<u32> = (0..rows).map(|row| (row * 7 % 40) as u32).collect();
+        let targets: Vec<u32> = (0..40).cycle().step_by(7).take(rows).collect();
         let definition = |hidden: &Tensor| {
             let logits = hidden.matmul(&output.t()?)?;
             let log = logits.broadcast_sub(&logits.exp()?.sum_keepdim(D::Minus1)?.log()?)?;

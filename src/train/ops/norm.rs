@@ -42,7 +42,10 @@ pub(in crate::train) fn backward(
     let (rows, width) = x.dims2()?;
     slices([x, weight, gradient, residual], |[x, weight, gradient, residual]| {
         by_row(rows, width, |row, out| {
-            let of = |all: &[f32]| -> std::ops::Range<usize> { debug_assert!(all.len() >= width); row * width..(row + 1) * width };
+            let of = |all: &[f32]| -> std::ops::Range<usize> {
+                debug_assert!(all.len() >= width);
+                row * width..(row + 1) * width
+            };
             let (x, g, past) = (&x[of(x)], &gradient[of(gradient)], &residual[of(residual)]);
             let scale = inverse_root(x, epsilon);
             let dot: f32 = lanes(x.iter().zip(g).zip(weight).map(|((x, g), weight)| x * g * weight));

@@ -107,4 +107,5 @@ def main():
     (HERE / "logits.json").write_text(json.dumps(logits) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
