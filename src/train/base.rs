@@ -15,6 +15,7 @@ use crate::gguf::{self, File, TensorType, Value};
 
 use super::ops::attention::Heads;
 use super::ops::rope::{Pairing, Rope};
+use super::pass::Matrices;
 
 /// Why a base model cannot be trained on.
 #[derive(Debug, thiserror::Error)]
@@ -149,6 +150,15 @@ impl Base {
             weight.rows.iter().map(|(module, rows)| (*module, (inputs, rows.len()))).collect::<Vec<_>>()
         };
         weights.flat_map(sizes).collect()
+    }
+
+    /// Copies of its products' matrices, to be fused into.
+    pub(super) fn copy(&self) -> candle_core::Result<Matrices> {
+        let layer = |layer: &Layer| {
+            let [qkv, output, gate_up, down] = &layer.weights;
+            Ok([qkv.matrix.copy()?, output.matrix.copy()?, gate_up.matrix.copy()?, down.matrix.copy()?])
+        };
+        self.layers.iter().map(layer).collect()
     }
 
     /// How many blocks it has.

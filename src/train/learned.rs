@@ -8,7 +8,7 @@
 
 use std::collections::BTreeMap;
 
-use candle_core::{Device, Result, Tensor};
+use candle_core::{CpuStorage, Device, InplaceOp2, Layout, Result, Tensor};
 use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
@@ -163,38 +163,34 @@ impl Learned {
         (factor.clone(), self.slice(factor))
     }
 
-    /// The base's matrices with all deltas fused in: those of a frozen merged adapter, and what is learned.
-    pub(super) fn fuse(&self, base: &Base, merged: Option<&Adapter>) -> Result<Matrices> {
-        let fuse_layer = |(layer, block): (usize, &super::base::Layer)| -> Result<[Tensor; 4]> {
-            let fused = |weight| self.fused(layer, weight, merged);
-            let [qkv, output, gate_up, down] = &block.weights;
-            Ok([fused(qkv)?, fused(output)?, fused(gate_up)?, fused(down)?])
+    /// Fuses all deltas into copies of the base's matrices: those of a frozen merged adapter, and what is learned. On the CPU
+    /// the matrices of the step before are written over: taking 400 MB anew for each step costs a tenth of its time.
+    pub(super) fn fuse(&self, base: &Base, merged: Option<&Adapter>, before: Option<Matrices>) -> Result<Matrices> {
+        let matrices = match before {
+            Some(matrices) => matrices,
+            None => base.copy()?,
         };
-        base.layers.par_iter().enumerate().map(fuse_layer).collect()
+        let layers = base.layers.par_iter().zip(matrices).enumerate();
+        let fused = layers.map(|(layer, (block, matrices))| {
+            let one = |product: usize| {
+                let weight = &block.weights[product];
+                self.fuse_one(&matrices[product], &Fuse { learned: self, layer, weight, merged })
+            };
+            Ok([one(0)?, one(1)?, one(2)?, one(3)?])
+        });
+        fused.collect()
     }
 
-    fn fused(&self, layer: usize, weight: &Weight, merged: Option<&Adapter>) -> Result<Tensor> {
-        let (outputs, inputs) = weight.matrix.dims2()?;
-        let frozen = weight.matrix.to_device(&Device::Cpu)?;
-        let mut sum = slices([&frozen], |[frozen]| frozen.to_vec())?;
-        let ones = vec![1.0; inputs];
-        for (module, rows) in &weight.rows {
-            let part = &mut sum[rows.start * inputs..rows.end * inputs];
-            if let Some(adapter) = merged
-                && let Some(pair) = adapter.pairs.get(&format!("blk.{layer}.{module}.weight"))
-            {
-                add_product(part, adapter.scaling(pair), pair.b.data(), pair.a.data(), pair.rank())?;
-            }
-            if let Some(used) = self.uses.get(&(layer, *module)) {
-                let a = match used.first {
-                    First::Learned(first) => self.matrix(first).1,
-                    First::Ones => &ones,
-                };
-                let (second, b) = self.matrix(used.second);
-                add_product(part, used.scaling, b, a, second.columns)?;
-            }
+    fn fuse_one(&self, matrix: &Tensor, fuse: &Fuse<'_>) -> Result<Tensor> {
+        let (frozen, device) = (&fuse.weight.matrix, matrix.device());
+        if device.is_cpu() {
+            matrix.inplace_op2(frozen, fuse)?;
+            return Ok(matrix.clone());
         }
-        Tensor::from_vec(sum, (outputs, inputs), weight.matrix.device())
+        let frozen = frozen.to_device(&Device::Cpu)?;
+        let sum = frozen.copy()?;
+        sum.inplace_op2(&frozen, fuse)?;
+        sum.to_device(device)
     }
 
     /// Adds the gradients of the factors used at one place to `gradients`, which is as long as the numbers.
@@ -219,6 +215,54 @@ impl Learned {
             // (rank × rows) · (rows × d_out), turned: the wide side of g is read along its rows.
             let flow = projected.t()?.matmul(&gradient)?.t()?.contiguous()?;
             add(&mut gradients[second.at..], &flow, scaling)?;
+        }
+        Ok(())
+    }
+}
+
+/// Overwrites a matrix with a frozen one and the deltas at its place.
+struct Fuse<'a> {
+    learned: &'a Learned,
+    layer: usize,
+    weight: &'a Weight,
+    merged: Option<&'a Adapter>,
+}
+
+impl InplaceOp2 for Fuse<'_> {
+    fn name(&self) -> &'static str {
+        "fuse"
+    }
+
+    fn cpu_fwd(&self, sum: &mut CpuStorage, at: &Layout, frozen: &CpuStorage, frozen_at: &Layout) -> Result<()> {
+        let whole = (at.contiguous_offsets(), frozen_at.contiguous_offsets());
+        let (CpuStorage::F32(sum), CpuStorage::F32(frozen), (Some(at), Some(frozen_at))) = (sum, frozen, whole) else {
+            candle_core::bail!("contiguous F32 weights were expected");
+        };
+        let sum = &mut sum[at.0..at.1];
+        sum.copy_from_slice(&frozen[frozen_at.0..frozen_at.1]);
+        self.add(sum)
+    }
+}
+
+impl Fuse<'_> {
+    fn add(&self, sum: &mut [f32]) -> Result<()> {
+        let inputs = self.weight.matrix.dim(1)?;
+        let ones = vec![1.0; inputs];
+        for (module, rows) in &self.weight.rows {
+            let part = &mut sum[rows.start * inputs..rows.end * inputs];
+            if let Some(adapter) = self.merged
+                && let Some(pair) = adapter.pairs.get(&format!("blk.{}.{module}.weight", self.layer))
+            {
+                add_product(part, adapter.scaling(pair), pair.b.data(), pair.a.data(), pair.rank())?;
+            }
+            if let Some(used) = self.learned.uses.get(&(self.layer, *module)) {
+                let a = match used.first {
+                    First::Learned(first) => self.learned.matrix(first).1,
+                    First::Ones => &ones,
+                };
+                let (second, b) = self.learned.matrix(used.second);
+                add_product(part, used.scaling, b, a, second.columns)?;
+            }
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ pub fn gradients(job: &Job<'_>) -> Result<(f64, BTreeMap<String, Vec<f32>>), Tra
     let mut sums = vec![0.0; session.learned.numbers.len()];
     let (mut loss, mut count) = (0.0, 0);
     for (group, batch) in epoch(job.groups, job.settings, 0) {
-        let matrices = session.learned.fuse(job.base, job.groups[group].merged.as_ref())?;
+        let matrices = session.learned.fuse(job.base, job.groups[group].merged.as_ref(), None)?;
         let pass = Pass::new(job.base, &matrices, &batch);
         loss += pass.gradients(&mut |place| session.learned.accumulate(&place, &mut sums))?;
         count += batch.targets.len();
@@ -40,11 +40,7 @@ pub fn gradients(job: &Job<'_>) -> Result<(f64, BTreeMap<String, Vec<f32>>), Tra
 /// The logits behind every token of one sequence, row after row: what is checked against llama.cpp.
 pub fn logits(base: &Base, ids: &[u32]) -> Result<Vec<Vec<f32>>, TrainError> {
     let batch = Batch { ids: ids.to_vec(), lengths: vec![ids.len()], targets: Vec::new() };
-    Ok(Pass::new(base, &plain(base), &batch).logits()?.to_vec2::<f32>()?)
-}
-
-fn plain(base: &Base) -> Matrices {
-    base.layers.iter().map(|layer| layer.weights.each_ref().map(|weight| weight.matrix.clone())).collect()
+    Ok(Pass::new(base, &base.copy()?, &batch).logits()?.to_vec2::<f32>()?)
 }
 
 /// A batch and the group it belongs to.
@@ -78,6 +74,8 @@ struct Session<'a> {
     best: Vec<f32>,
     state: State,
     dev: Vec<Grouped>,
+    /// What the step before multiplied with, to be written over.
+    matrices: Option<Matrices>,
     /// The step after which the dev loss was taken last.
     evaluated: u64,
     started: Instant,
@@ -118,6 +116,7 @@ impl<'a> Session<'a> {
                 updates: 0,
             },
             dev: in_order(job),
+            matrices: None,
             evaluated: 0,
             started: now,
             saved: now,
@@ -188,12 +187,13 @@ impl<'a> Session<'a> {
     fn update(&mut self, (group, batch): &Grouped) -> Result<Event, TrainError> {
         let started = Instant::now();
         let progress = self.progress();
-        let matrices = self.learned.fuse(self.job.base, self.job.groups[*group].merged.as_ref())?;
+        let merged = self.job.groups[*group].merged.as_ref();
+        let matrices = self.learned.fuse(self.job.base, merged, self.matrices.take())?;
         let mut gradients = vec![0.0; self.learned.numbers.len()];
         let learned = &self.learned;
         let sum = Pass::new(self.job.base, &matrices, batch)
             .gradients(&mut |place| learned.accumulate(&place, &mut gradients))?;
-        drop(matrices);
+        self.matrices = Some(matrices);
         let optimizer = &self.job.settings.optimizer;
         let learning_rate = optimizer.learning_rate(self.state.step, progress);
         let norm = self.moments.update(&mut self.learned.numbers, &gradients, optimizer, learning_rate);
@@ -224,15 +224,16 @@ impl<'a> Session<'a> {
         TrainError::NotFinite { step: self.state.step, best }
     }
 
-    fn dev_loss(&self) -> Result<f64, TrainError> {
+    fn dev_loss(&mut self) -> Result<f64, TrainError> {
         let (mut sum, mut count) = (0.0, 0);
         for batches in self.dev.chunk_by(|one, other| one.0 == other.0) {
             let merged = batches.first().and_then(|(group, _)| self.job.groups[*group].merged.as_ref());
-            let matrices = self.learned.fuse(self.job.base, merged)?;
+            let matrices = self.learned.fuse(self.job.base, merged, self.matrices.take())?;
             for (_, batch) in batches {
                 sum += Pass::new(self.job.base, &matrices, batch).loss()?;
                 count += batch.targets.len();
             }
+            self.matrices = Some(matrices);
         }
         #[expect(clippy::cast_precision_loss, reason = "counts are small")]
         Ok(sum / count.max(1) as f64)
