@@ -132,6 +132,11 @@ impl Config {
         if let Some((key, _, problem)) = checks.iter().find(|check| !check.1) {
             return Err((vec!["sampling".to_owned(), (*key).to_owned()], format!("`sampling.{key}` {problem}")));
         }
+        let wrong = |spec: &Spec| spec.repeat_penalty.is_some_and(|penalty| !at_least(penalty, f32::MIN_POSITIVE));
+        if let Some((name, _)) = self.tasks.iter().find(|(_, spec)| wrong(spec)) {
+            let keys = vec!["tasks".to_owned(), name.clone(), "repeat_penalty".to_owned()];
+            return Err((keys, format!("`tasks.{name}.repeat_penalty` must be above zero")));
+        }
         if self.max_tokens == 0 {
             return Err((vec!["max_tokens".to_owned()], "`max_tokens` must be above zero".to_owned()));
         }

@@ -97,11 +97,11 @@ fn language(combination: &Combination) -> String {
 
 /// Everything that decides an output, digested.
 fn key(plan: &Plan, document: &str) -> Digest {
-    let mut text = format!("{} {:?} {:?} {:?}\n", plan.base.sha256, plan.system, plan.sampling, plan.context);
+    let mut text = format!("{} {:?} {:?}\n", plan.base.sha256, plan.system, plan.context);
     for pass in &plan.passes {
         let recipe = pass.recipe.as_ref().map(|recipe| recipe.key(plan.base.sha256));
         let instruction = pass.combination.as_ref().map(|combination| combination.user_message(""));
-        let _ = writeln!(text, "{recipe:?} {instruction:?} {}", pass.max_tokens);
+        let _ = writeln!(text, "{recipe:?} {instruction:?} {:?} {}", pass.sampling, pass.max_tokens);
     }
     Digest::of((text + document).as_bytes())
 }

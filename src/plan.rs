@@ -34,6 +34,8 @@ pub struct Ask {
     pub system: Option<String>,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// The penalty on tokens that already came out; `None` for the tasks' own, else that of `sampling`.
+    pub repeat_penalty: Option<f32>,
     /// The most tokens of an answer; `None` for the tasks' own limit.
     pub max_tokens: Option<u32>,
     /// The context in tokens; `None` for what is needed.
@@ -58,6 +60,8 @@ pub struct PassPlan {
     pub combination: Option<Combination>,
     /// The adapter it runs with; `None` for the bare model.
     pub recipe: Option<Recipe>,
+    /// How tokens are chosen.
+    pub sampling: Sampling,
     /// The most tokens it puts out.
     pub max_tokens: u32,
 }
@@ -79,8 +83,6 @@ pub struct Plan {
     pub passes: Vec<PassPlan>,
     /// As asked.
     pub system: Option<String>,
-    /// As asked.
-    pub sampling: Sampling,
     /// As asked.
     pub context: Option<u32>,
 }
@@ -176,7 +178,6 @@ impl Plan {
             notes,
             passes,
             system: ask.system.clone(),
-            sampling: ask.sampling.clone(),
             context: ask.context,
             base,
         })
@@ -259,7 +260,14 @@ impl Resolver<'_> {
     fn pass(&self, combination: Option<&Combination>, recipe: Option<Recipe>) -> PassPlan {
         let general = self.config.max_tokens;
         let own = combination.map_or(general, |combination| combination.max_tokens(general));
-        PassPlan { combination: combination.cloned(), recipe, max_tokens: self.ask.max_tokens.unwrap_or(own) }
+        let penalty = self.ask.repeat_penalty.or_else(|| combination.and_then(Combination::repeat_penalty));
+        let repeat_penalty = penalty.unwrap_or(self.ask.sampling.repeat_penalty);
+        PassPlan {
+            combination: combination.cloned(),
+            recipe,
+            sampling: Sampling { repeat_penalty, ..self.ask.sampling.clone() },
+            max_tokens: self.ask.max_tokens.unwrap_or(own),
+        }
     }
 
     fn bare(&self, combination: &Combination) -> Result<PassPlan, PlanError> {

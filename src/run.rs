@@ -105,7 +105,7 @@ pub fn request(plan: &Plan, pass: &PassPlan, adapter: Option<PathBuf>, document:
         system: plan.system.clone(),
         user: pass.combination.as_ref().map_or_else(|| document.to_owned(), |tasks| tasks.user_message(document)),
         adapter,
-        sampling: plan.sampling.clone(),
+        sampling: pass.sampling.clone(),
         max_tokens: pass.max_tokens,
         context: plan.context,
     }

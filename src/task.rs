@@ -27,7 +27,7 @@ pub enum Kind {
 }
 
 /// A task as configured.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Spec {
     /// What it does in a combination.
@@ -38,6 +38,8 @@ pub struct Spec {
     pub phrase: Option<String>,
     /// The most tokens of its answer, where it differs from the general limit.
     pub max_tokens: Option<u32>,
+    /// The penalty on tokens that already came out, where it differs from the general one.
+    pub repeat_penalty: Option<f32>,
 }
 
 impl Spec {
@@ -58,7 +60,7 @@ pub struct Catalogue<'a> {
 }
 
 /// One task, its language filled in.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Task {
     /// Its name with its language's code: `translate:es`.
     pub id: String,
@@ -68,12 +70,14 @@ pub struct Task {
     pub language: Option<Language>,
     /// The most tokens of its answer, where it differs from the general limit.
     pub max_tokens: Option<u32>,
+    /// The penalty on tokens that already came out, where it differs from the general one.
+    pub repeat_penalty: Option<f32>,
     instruction: String,
     phrase: Option<String>,
 }
 
 /// Tasks that are done in one go: the main task first, then languages, then the other shaping tasks as they were given.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Combination {
     tasks: Vec<Task>,
     instruction: String,
@@ -165,6 +169,7 @@ fn build(id: String, spec: &Spec, language: Option<Language>) -> Task {
         id,
         kind: spec.kind,
         max_tokens: spec.max_tokens,
+        repeat_penalty: spec.repeat_penalty,
         instruction: spec.instruction.replace(LANGUAGE, name),
         phrase: spec.phrase.as_ref().map(|phrase| phrase.replace(LANGUAGE, name)),
         language,
@@ -234,6 +239,12 @@ impl Combination {
         }
         let main = self.tasks.iter().find(|task| task.kind == Kind::Main).and_then(|task| task.max_tokens);
         main.or_else(|| self.tasks.iter().filter_map(|task| task.max_tokens).min()).unwrap_or(general)
+    }
+
+    /// The penalty on tokens that already came out: the first task's that sets one, the main task before the others.
+    #[must_use]
+    pub fn repeat_penalty(&self) -> Option<f32> {
+        self.tasks.iter().find_map(|task| task.repeat_penalty)
     }
 
     /// The tasks as combinations of one, in the order in which multi-step does them: the main task, tones, then the

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::data::{self, DataError, Pair};
-use crate::engine::Sampling;
 use crate::engine::llama::{Llama, LoadOptions};
 use crate::eval::method::{self, Method, Setting};
 use crate::eval::{self, Cell, EvalError, Outputs, table};
@@ -87,7 +86,6 @@ fn combinations(session: &Session, asked: &[String]) -> Result<Vec<Combination>,
 
 fn ask(session: &Session, args: &EvalArgs) -> Ask {
     let config = &session.config;
-    let repeat_penalty = args.repeat_penalty.unwrap_or(config.sampling.repeat_penalty);
     Ask {
         model: args.model.clone().unwrap_or_else(|| config.model.clone()),
         tasks: Vec::new(),
@@ -96,7 +94,8 @@ fn ask(session: &Session, args: &EvalArgs) -> Ask {
         calibration: None,
         loras: Vec::new(),
         system: (!config.system.is_empty()).then(|| config.system.clone()),
-        sampling: Sampling { repeat_penalty, ..config.sampling.clone() },
+        sampling: config.sampling.clone(),
+        repeat_penalty: args.repeat_penalty,
         max_tokens: args.max_tokens,
         context: None,
     }

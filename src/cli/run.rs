@@ -115,8 +115,7 @@ impl Runner<'_> {
             top_p: options.top_p.unwrap_or(config.sampling.top_p),
             min_p: options.min_p.unwrap_or(config.sampling.min_p),
             seed: options.seed.unwrap_or(config.sampling.seed),
-            repeat_penalty: options.repeat_penalty.unwrap_or(config.sampling.repeat_penalty),
-            repeat_last_n: config.sampling.repeat_last_n,
+            ..config.sampling.clone()
         };
         let system = options.system.clone().unwrap_or_else(|| config.system.clone());
         Ok(Ask {
@@ -128,6 +127,7 @@ impl Runner<'_> {
             loras: options.lora.iter().map(|text| lora(text)).collect::<Result<_, _>>()?,
             system: (!system.is_empty()).then_some(system),
             sampling,
+            repeat_penalty: options.repeat_penalty,
             max_tokens: options.max_tokens,
             context: Some(options.ctx_size.unwrap_or(config.ctx_size)).filter(|length| *length > 0),
         })

@@ -161,6 +161,7 @@ fn plan(
         loras: Vec::new(),
         system: (!config.system.is_empty()).then(|| config.system.clone()),
         sampling: config.sampling.clone(),
+        repeat_penalty: None,
         max_tokens: None,
         context: None,
     };

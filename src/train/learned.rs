@@ -174,23 +174,11 @@ impl Learned {
         let fused = layers.map(|(layer, (block, matrices))| {
             let one = |product: usize| {
                 let weight = &block.weights[product];
-                self.fuse_one(&matrices[product], &Fuse { learned: self, layer, weight, merged })
+                fuse_one(&matrices[product], &Fuse { learned: self, layer, weight, merged })
             };
             Ok([one(0)?, one(1)?, one(2)?, one(3)?])
         });
         fused.collect()
-    }
-
-    fn fuse_one(&self, matrix: &Tensor, fuse: &Fuse<'_>) -> Result<Tensor> {
-        let (frozen, device) = (&fuse.weight.matrix, matrix.device());
-        if device.is_cpu() {
-            matrix.inplace_op2(frozen, fuse)?;
-            return Ok(matrix.clone());
-        }
-        let frozen = frozen.to_device(&Device::Cpu)?;
-        let sum = frozen.copy()?;
-        sum.inplace_op2(&frozen, fuse)?;
-        sum.to_device(device)
     }
 
     /// Adds the gradients of the factors used at one place to `gradients`, which is as long as the numbers.
@@ -218,6 +206,18 @@ impl Learned {
         }
         Ok(())
     }
+}
+
+fn fuse_one(matrix: &Tensor, fuse: &Fuse<'_>) -> Result<Tensor> {
+    let (frozen, device) = (&fuse.weight.matrix, matrix.device());
+    if device.is_cpu() {
+        matrix.inplace_op2(frozen, fuse)?;
+        return Ok(matrix.clone());
+    }
+    let frozen = frozen.to_device(&Device::Cpu)?;
+    let sum = frozen.copy()?;
+    sum.inplace_op2(&frozen, fuse)?;
+    sum.to_device(device)
 }
 
 /// Overwrites a matrix with a frozen one and the deltas at its place.

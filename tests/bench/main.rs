@@ -1,4 +1,4 @@
-//! `make bench`: nfold beside llama.cpp's own tools, in turn, on this machine, as a table of ratios.
+//! `make bench`: nfold beside llama.cpp's own tools, and its training beside PyTorch, in turn, on this machine, as a table of ratios.
 //!
 //! Every figure is of a whole process, started anew each round; a ratio is taken within a round, so that a machine whose
 //! speed drifts does not decide it. Columns are the median and, in brackets, the extremes over all rounds.
@@ -8,6 +8,8 @@
 
 mod peers;
 mod processes;
+#[cfg(feature = "train")]
+mod training;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -53,6 +55,8 @@ fn main() {
     bench.composing();
     bench.first_token();
     bench.busy();
+    #[cfg(feature = "train")]
+    training::measure(&bench.base.header.path);
 }
 
 /// Median and extremes.
