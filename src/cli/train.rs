@@ -77,6 +77,9 @@ fn calibration(session: &Session, args: &CalibrationArgs) -> Result<Exit, Failur
     if args.tasks.len() > 1 && !args.shared {
         return Err(Failure::new(Exit::Usage, "several combinations share one calibration only with `--shared`"));
     }
+    if args.tasks.len() > 1 && args.from == Origin::MultiStep {
+        return Err(Failure::new(Exit::Usage, "`--from multi-step` learns from one combination at a time"));
+    }
     let method = if args.method == merge::Method::Linear { Method::Linear } else { Method::Concat };
     let mut plans = Vec::new();
     for task in &args.tasks {

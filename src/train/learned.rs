@@ -164,7 +164,7 @@ impl Learned {
     }
 
     /// Fuses all deltas into copies of the base's matrices: those of a frozen merged adapter, and what is learned. On the CPU
-    /// the matrices of the step before are written over: taking 400 MB anew for each step costs a tenth of its time.
+    /// the matrices of the step before are written over, so that no step takes new memory for them.
     pub(super) fn fuse(&self, base: &Base, merged: Option<&Adapter>, before: Option<Matrices>) -> Result<Matrices> {
         let matrices = match before {
             Some(matrices) => matrices,

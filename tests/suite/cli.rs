@@ -51,6 +51,10 @@ fn help_of_every_command() {
         "config init",
         "doctor",
         "completions",
+        "eval",
+        "train",
+        "train adapter",
+        "train calibration",
     ] {
         let name = format!("help {command}").trim().replace(' ', "-");
         assert_snapshot!(name, golden(&format!("{command} --help")));

@@ -61,5 +61,5 @@ fn relative_paths_are_relative_to_the_file_that_names_them() {
     assert_eq!(config.adapters["m"]["summarize"], Path::new("/etc/nfold/mine/s.gguf"));
     assert_eq!(config.adapters["m"]["reply"], Path::new("/abs/r.gguf"));
     assert_eq!(config.models["m"].file, Path::new("/etc/nfold/m.gguf"));
-    assert_eq!(config.adapters["smollm2-135m"]["summarize"], Path::new("smollm2-135m/summarize.gguf"));
+    assert!(config.adapters["smollm2-135m"].is_empty(), "what nfold comes with is found by its name");
 }

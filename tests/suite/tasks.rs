@@ -90,3 +90,13 @@ fn users_define_tasks_and_whole_instructions() {
     assert_eq!(config.catalogue().combination(&["tone:pirate"]).unwrap().max_tokens(256), 99);
     assert_eq!(config.catalogue().combination(&["keywords+tone:pirate"]).unwrap().max_tokens(256), 256);
 }
+
+#[test]
+fn a_tasks_own_settings_go_before_the_general_ones() {
+    let text = "[tasks.summarize]\nrepeat_penalty = 1.3\n[tasks.\"tone:witty\"]\nrepeat_penalty = 1.2";
+    let config = Config::parse(text, std::path::Path::new("config.toml")).unwrap();
+    let penalty = |asked: &str| config.catalogue().combination(&[asked]).unwrap().repeat_penalty();
+    assert_eq!(penalty("summarize+tone:witty"), Some(1.3));
+    assert_eq!(penalty("reply+tone:witty"), Some(1.2));
+    assert_eq!(penalty("reply"), None);
+}

@@ -115,6 +115,12 @@ fn a_learned_calibration_is_what_runs_take() {
     assert_eq!(code, Some(0), "{stderr}");
     let json: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((json["strategy"].as_str(), json["passes"].as_u64()), (Some("calibrated"), Some(1)));
+    let other = "{dir}/adapters/tiny/calibrations/summarize+translate-es.vector.gguf";
+    let line =
+        format!("run {} -m {{model}} -t summarize+translate:es -n 3 --dry-run --calibration {other}", short.display());
+    let (stdout, stderr, code) = run(&world, &line);
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(stdout.contains("calibrated, 1 pass") && stdout.contains(".vector.gguf"), "{stdout}");
 }
 
 #[test]
@@ -201,6 +207,7 @@ fn bad_input_says_what_is_wrong() {
         (data("data.jsonl,wight=2"), 2, "`wight` is no setting"),
         (data("data.jsonl").replace("{model}", "{dir}/gemma.gguf"), 4, "training knows llama and qwen2"),
         (data("data.jsonl").replace("x.gguf", "no/such"), 1, "no better"),
+        (CALIBRATION.to_owned() + " -t reply --shared --from multi-step", 2, "one combination at a time"),
         (data("data.jsonl") + " --resume", 4, "cannot read checkpoint"),
         (data("data.jsonl") + " --time-limit soon", 2, "a time was expected"),
         (data("data.jsonl").replace("-t summarize", "-t sumarize"), 2, "did you mean `summarize`"),
