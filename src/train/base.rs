@@ -161,6 +161,14 @@ impl Base {
         self.layers.iter().map(layer).collect()
     }
 
+    /// What forward keeps for backward, and what one block needs beside it, for so many tokens.
+    pub(super) fn activation_bytes(&self, tokens: usize) -> usize {
+        let width = self.embedding.dims().last().copied().unwrap_or(0);
+        let outputs = |layer: &Layer| layer.weights.iter().map(|weight| weight.matrix.dims()[0]).sum::<usize>();
+        let block = self.layers.first().map_or(0, outputs) + width;
+        tokens * block * size_of::<f32>() * (self.layers.len() + 4)
+    }
+
     /// How many blocks it has.
     #[must_use]
     pub fn layers(&self) -> usize {

@@ -80,6 +80,7 @@ struct Session<'a> {
     evaluated: u64,
     started: Instant,
     saved: Instant,
+    _memory: Reserve,
 }
 
 impl<'a> Session<'a> {
@@ -120,6 +121,7 @@ impl<'a> Session<'a> {
             evaluated: 0,
             started: now,
             saved: now,
+            _memory: Reserve::new(job.base.activation_bytes(job.settings.batch_tokens)),
         };
         match job.checkpoint {
             Some((path, _)) if job.resume => session.restore(path)?,
@@ -291,6 +293,29 @@ impl<'a> Session<'a> {
             tokens: self.state.tokens,
             seconds: self.seconds(),
         }
+    }
+}
+
+/// Memory that the process keeps for the activations of every step.
+///
+/// glibc gives the free top of its heap back to the system, so that each step would take its activations anew, page by page.
+/// A block that lies above them keeps them; pages that are never touched, as its own, are never taken. Other allocators are
+/// not hurt.
+struct Reserve {
+    _above: Vec<u8>,
+}
+
+impl Reserve {
+    /// Blocks that glibc takes from its heap once one of them was freed; larger ones it always maps anew.
+    const BLOCK: usize = 31 << 20;
+
+    fn new(bytes: usize) -> Self {
+        let block = || std::hint::black_box(Vec::<u8>::with_capacity(Self::BLOCK));
+        drop(block());
+        let below: Vec<Vec<u8>> = std::iter::repeat_with(block).take(bytes.div_ceil(Self::BLOCK)).collect();
+        let above = block();
+        drop(below);
+        Self { _above: above }
     }
 }
 
