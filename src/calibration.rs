@@ -10,7 +10,7 @@ mod file;
 
 use std::collections::BTreeMap;
 
-pub use file::{CalibrationError, read, write};
+pub use file::{CalibrationError, read, read_card, write};
 
 use crate::adapter::{Adapter, Matrix, Pair, module_type};
 use crate::digest::Digest;

@@ -114,19 +114,14 @@ pub(crate) fn encode(adapter: &Adapter, precision: Precision) -> io::Result<Writ
             if name.len() > MAX_TENSOR_NAME {
                 return Err(io::Error::other(format!("tensor name `{name}` is longer than ggml takes")));
             }
-            writer.tensor(name, &[matrix.columns() as u64, matrix.rows() as u64], stored(matrix.data(), precision));
+            let numbers = match precision {
+                Precision::F16 => Data::in_half(matrix.data()),
+                Precision::F32 => Data::F32(matrix.data()),
+            };
+            writer.tensor(name, &[matrix.columns() as u64, matrix.rows() as u64], numbers);
         }
     }
     Ok(writer)
-}
-
-/// The numbers as they are to be stored; as F32 where one is out of the range of F16.
-fn stored(numbers: &[f32], precision: Precision) -> Data<'_> {
-    let largest = numbers.iter().fold(0f32, |largest, number| largest.max(number.abs()));
-    match precision {
-        Precision::F16 if largest < half::f16::MAX.to_f32() => Data::F16(numbers),
-        Precision::F16 | Precision::F32 => Data::F32(numbers),
-    }
 }
 
 fn wrong(path: &Path, problem: Problem) -> ReadError {

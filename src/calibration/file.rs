@@ -1,14 +1,14 @@
 //! Calibrations as GGUF files.
 //!
 //! `general.type = "calibration"`, `general.architecture`, and under `nfold.calibration.`: `combinations` (comma-separated),
-//! `method`, `weights` (comma-separated), `base.sha256`, `adapter.<task>.sha256`. Tensors, all F32: `p.<module>` of shape
+//! `method`, `weights` (comma-separated), `base.sha256`, `adapter.<task>.sha256`; a [`Card`] as adapters have. Tensors, F16 or F32: `p.<module>` of shape
 //! `[d_out]`, or `p1.<module>` of shape `[d_in, rank]` and `p2.<module>` of shape `[rank, d_out]`, in GGUF order.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::adapter::Matrix;
+use crate::adapter::{Card, Matrix};
 use crate::digest::Digest;
 use crate::file;
 use crate::gguf::{self, Data, File, TensorInfo, Value, Writer};
@@ -69,8 +69,13 @@ pub fn read(path: &Path) -> Result<Calibration, CalibrationError> {
     Ok(Calibration { architecture, fit, corrections })
 }
 
-/// Writes a calibration, whole or not at all. `extra` metadata (provenance) is added.
-pub fn write(path: &Path, calibration: &Calibration, extra: &[(String, Value)]) -> io::Result<()> {
+/// Reads what a calibration's file tells about itself: data, licence, provenance, figures.
+pub fn read_card(path: &Path) -> Result<Card, CalibrationError> {
+    Ok(Card::from_metadata(&File::open(path)?))
+}
+
+/// Writes a calibration with its card, in 16 bits, whole or not at all.
+pub fn write(path: &Path, calibration: &Calibration, card: &Card) -> io::Result<()> {
     let mut writer = Writer::new();
     let fit = &calibration.fit;
     writer.set("general.type", Value::String("calibration".to_owned()));
@@ -83,16 +88,14 @@ pub fn write(path: &Path, calibration: &Calibration, extra: &[(String, Value)]) 
     for (task, digest) in &fit.adapters {
         set(&format!("adapter.{task}.sha256"), digest.to_string());
     }
-    for (key, value) in extra {
-        writer.set(key.clone(), value.clone());
-    }
+    card.write_metadata(&mut writer);
     for (module, correction) in &calibration.corrections {
         match correction {
-            Correction::Vector(p) => writer.tensor(format!("p.{module}"), &[p.len() as u64], Data::F32(p)),
+            Correction::Vector(p) => writer.tensor(format!("p.{module}"), &[p.len() as u64], Data::in_half(p)),
             Correction::LowRank { p1, p2 } => {
                 for (name, matrix) in [("p1", p1), ("p2", p2)] {
                     let shape = [matrix.columns() as u64, matrix.rows() as u64];
-                    writer.tensor(format!("{name}.{module}"), &shape, Data::F32(matrix.data()));
+                    writer.tensor(format!("{name}.{module}"), &shape, Data::in_half(matrix.data()));
                 }
             }
         }

@@ -120,6 +120,9 @@ fn damaged(kind: &str, name: &str, path: &Path, error: &dyn std::fmt::Display) -
 
 fn show(session: &Session, asked: &str, model: Option<&str>, as_json: bool) -> Result<Exit, Failure> {
     let base = base(session, model)?;
+    if let Some(path) = locate_calibration(session, &base, asked)? {
+        return show_calibration(&base, &path, as_json);
+    }
     let path = locate(session, &base, asked)?;
     let adapter = adapter::read(&path).map_err(unfit)?;
     let changed = adapter.check(&base.header, base.sha256);
@@ -154,6 +157,59 @@ fn show(session: &Session, asked: &str, model: Option<&str>, as_json: bool) -> R
     match changed {
         Ok(_) => Ok(Exit::Done),
         Err(error) => Err(unfit(format!("adapter `{}` {error}", path.display()))),
+    }
+}
+
+/// A calibration file from a path or a combination's name; `None` where what was asked for is neither.
+fn locate_calibration(session: &Session, base: &Base, asked: &str) -> Result<Option<PathBuf>, Failure> {
+    if Path::new(asked).is_file() {
+        let is_one = calibration::read(Path::new(asked)).is_ok();
+        return Ok(is_one.then(|| PathBuf::from(asked)));
+    }
+    if !asked.contains('+') {
+        return Ok(None);
+    }
+    let combination = session.config.catalogue().combination(&[asked]);
+    let id = combination.map_err(|error| Failure::new(Exit::Usage, error))?.id();
+    let found = library(session, &base.name).calibration(&id).map_err(unfit)?;
+    let none = || unfit(format!("there is no calibration for `{id}` and model `{}`", base.name));
+    found.ok_or_else(none).map(Some)
+}
+
+fn show_calibration(base: &Base, path: &Path, as_json: bool) -> Result<Exit, Failure> {
+    let calibration = calibration::read(path).map_err(unfit)?;
+    let card = calibration::read_card(path).map_err(unfit)?;
+    let (fit, parameters) = (&calibration.fit, calibration.parameters());
+    if as_json {
+        let object = json!({
+            "path": path, "architecture": calibration.architecture, "combinations": fit.combinations,
+            "method": fit.method, "weights": fit.weights, "parameters": parameters, "adapters": fit.adapters,
+            "card": card,
+        });
+        Console::out(&format!("{object:#}\n"))?;
+    } else {
+        let weights: Vec<String> = fit.weights.iter().map(f32::to_string).collect();
+        let adapters: Vec<String> =
+            fit.adapters.iter().map(|(task, sha256)| format!("{task} {}", sha256.short())).collect();
+        let rows = [
+            ("file", Some(path.display().to_string())),
+            ("serves", Some(fit.combinations.join(", "))),
+            ("merge", Some(format!("{} with weights {}", fit.method, weights.join(", ")))),
+            ("size", Some(format!("{parameters} parameters, architecture {}", calibration.architecture))),
+            ("adapters", Some(adapters.join(", "))),
+            ("data", card.data),
+            ("license", card.license),
+            ("origin", card.provenance),
+            ("figures", card.figures),
+        ];
+        let known = rows.into_iter().filter_map(|(name, value)| value.map(|value| format!("{name:<9} {value}\n")));
+        Console::out(&known.collect::<String>())?;
+    }
+    match fit.base == base.sha256 {
+        true => Ok(Exit::Done),
+        false => {
+            Err(unfit(format!("calibration `{}` was learned on another base model than {}", path.display(), base.name)))
+        }
     }
 }
 

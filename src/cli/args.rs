@@ -317,9 +317,9 @@ pub(super) enum AdaptersCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Show an adapter's card: task, rank, data, figures, how many of the model's tensors it changes
+    /// Show the card of an adapter or a calibration: rank, data, licence, figures, what it changes
     Show {
-        /// A task's name or an adapter file
+        /// A task's or a combination's name, or a file
         adapter: String,
         /// The model
         #[arg(short, long, env = "NFOLD_MODEL")]

@@ -12,7 +12,6 @@ use crate::adapter::{self, Adapter, Card, Precision};
 use crate::calibration::{self, Calibration, Fit};
 use crate::compose::Recipe;
 use crate::engine::llama::{Llama, LoadOptions};
-use crate::gguf::Value;
 use crate::library::{self, file_stem};
 use crate::merge;
 use crate::plan::{Ask, Plan};
@@ -111,7 +110,7 @@ fn calibration(session: &Session, args: &CalibrationArgs) -> Result<Exit, Failur
         let merged = recipe.compose(&plan.base.header, plan.base.sha256)?;
         groups.push(reader.group(plan, Some(merged), &data)?);
     }
-    let data_card = reader.finish();
+    let read = reader.finish();
     drop(engine);
     let shape = match args.variant {
         Variant::Vector => Shape::Vector,
@@ -120,14 +119,15 @@ fn calibration(session: &Session, args: &CalibrationArgs) -> Result<Exit, Failur
     let outcome = trainer.learn(shape, None, &groups, 3e-3)?;
     let Some(outcome) = outcome else { return Ok(trainer.stopped()) };
     let learned = learned(args.method, &plans, &recipes, &outcome);
-    let text = |key: &str, text: String| (format!("nfold.{key}"), Value::String(text));
-    let mut extra = vec![
-        text("data", data_card),
-        text("provenance", trainer.provenance("calibration", shape, &outcome)),
-        text("figures", figures(&outcome)),
-    ];
-    extra.extend(training.license.clone().map(|license| text("license", license)));
-    trainer.write(&outcome, |path| calibration::write(path, &learned, &extra))
+    let card = Card {
+        base_name: Some(plans[0].base.name.clone()),
+        data: Some(read),
+        license: training.license.clone(),
+        provenance: Some(trainer.provenance("calibration", shape, &outcome)),
+        figures: Some(figures(&outcome)),
+        ..Card::default()
+    };
+    trainer.write(&outcome, |path| calibration::write(path, &learned, &card))
 }
 
 /// The corrections, with all that they fit.

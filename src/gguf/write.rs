@@ -14,7 +14,14 @@ pub enum Data<'a> {
     F16(&'a [f32]),
 }
 
-impl Data<'_> {
+impl<'a> Data<'a> {
+    /// In 16 bits; as they are where one is out of their range.
+    #[must_use]
+    pub fn in_half(numbers: &'a [f32]) -> Self {
+        let largest = numbers.iter().fold(0f32, |largest, number| largest.max(number.abs()));
+        if largest < half::f16::MAX.to_f32() { Self::F16(numbers) } else { Self::F32(numbers) }
+    }
+
     fn tensor_type(self) -> TensorType {
         match self {
             Self::F32(_) => TensorType::F32,

@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use nfold::adapter::Matrix;
+use nfold::adapter::{Card, Matrix};
 use nfold::calibration::{Calibration, Correction, Fit};
 use nfold::compose::{Cache, CalibrationFile, Recipe, ingredient};
 use nfold::config::Config;
@@ -187,7 +187,7 @@ impl Bench {
         let calibration = Calibration { architecture: "llama".to_owned(), fit, corrections: corrections.into() };
         std::fs::create_dir_all(folder).unwrap();
         let path = folder.join("calibration.gguf");
-        nfold::calibration::write(&path, &calibration, &[]).unwrap();
+        nfold::calibration::write(&path, &calibration, &Card::default()).unwrap();
         CalibrationFile { sha256: Digest::of(&std::fs::read(&path).unwrap()), path }
     }
 

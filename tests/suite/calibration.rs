@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use nfold::adapter::{Adapter, Matrix, module_type};
+use nfold::adapter::{Adapter, Card, Matrix, module_type};
 use nfold::calibration::{self, Calibration, Correction, Fit, FitError};
 use nfold::digest::Digest;
 use nfold::engine::llama::{Llama, LoadOptions};
@@ -118,7 +118,7 @@ fn files_read_back_and_parameters_are_the_papers() {
     for variant in [Variant::Vector, Variant::LowRank] {
         let calibration = by_hand(&variant, fit());
         let path = world.path("calibration.gguf");
-        calibration::write(&path, &calibration, &[]).unwrap();
+        calibration::write(&path, &calibration, &Card::default()).unwrap();
         assert_eq!(calibration::read(&path).unwrap(), calibration);
         let sums: usize = match variant {
             Variant::Vector => tiny::TARGETS.iter().map(|(_, _, outputs)| outputs).sum(),
@@ -153,7 +153,7 @@ fn broken_files_say_what_is_broken() {
     use nfold::gguf::{Data, Value, Writer};
     let world = World::new();
     let good = world.path("good.gguf");
-    calibration::write(&good, &by_hand(&Variant::Vector, fit()), &[]).unwrap();
+    calibration::write(&good, &by_hand(&Variant::Vector, fit()), &Card::default()).unwrap();
     let bytes = std::fs::read(&good).unwrap();
     for length in (0..bytes.len()).step_by(13) {
         let cut = world.write("cut.gguf", &bytes[..length]);

@@ -254,7 +254,7 @@ fn calibrate(world: &World, variant: &Variant, fitting: bool) {
     fit.adapters.insert("summarize".to_owned(), first);
     fit.adapters.insert("translate:es".to_owned(), digest("adapters/tiny/translate-es.gguf"));
     let path = world.write("adapters/tiny/calibrations/summarize+translate-es.gguf", b"");
-    nfold::calibration::write(&path, &by_hand(variant, fit), &[]).unwrap();
+    nfold::calibration::write(&path, &by_hand(variant, fit), &Card::default()).unwrap();
 }
 
 #[test]

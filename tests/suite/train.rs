@@ -64,10 +64,19 @@ fn divergence(p: &[f32], q: &[f32]) -> f64 {
 #[test]
 fn smollm2_diverges_from_llama_cpp_by_less_than_its_quantised_activations() {
     let path = smollm2();
+    let base = base(&path);
+    // The numbers of parameters that the paper's formulas give for this model.
+    for (shape, parameters) in [
+        (Shape::Vector, 5_184),
+        (Shape::LowRank { rank: 4 }, 40_704),
+        (Shape::Adapter { rank: 8, alpha: 16.0 }, 2_442_240),
+    ] {
+        assert_eq!(train::parameters(shape, &base), parameters);
+    }
     let mut engine = engine(&path);
     let text = fs::read_to_string(data("sample.txt")).unwrap();
     let expected = engine.logits(&text, None).unwrap();
-    let found = train::logits(&base(&path), &engine.text_tokens(&text)).unwrap();
+    let found = train::logits(&base, &engine.text_tokens(&text)).unwrap();
     let sum: f64 = found.iter().zip(&expected).map(|(found, expected)| divergence(found, expected)).sum();
     let mean = sum / f64::from(u32::try_from(found.len()).unwrap());
     // llama.cpp rounds activations to 8 bits before each product with quantised weights; training does not.

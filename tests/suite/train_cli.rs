@@ -115,6 +115,16 @@ fn a_learned_calibration_is_what_runs_take() {
     assert_eq!(code, Some(0), "{stderr}");
     let json: Value = serde_json::from_str(&stdout).unwrap();
     assert_eq!((json["strategy"].as_str(), json["passes"].as_u64()), (Some("calibrated"), Some(1)));
+    let (stdout, stderr, code) = run(&world, "adapters show summarize+translate:es -m {model}");
+    assert_eq!(code, Some(0), "{stderr}");
+    for row in [
+        "serves    summarize+translate:es",
+        "merge     concat with weights 0.5, 0.5",
+        "size      2176 parameters",
+        "figures   dev loss",
+    ] {
+        assert!(stdout.contains(row), "{row}: {stdout}");
+    }
     let other = "{dir}/adapters/tiny/calibrations/summarize+translate-es.vector.gguf";
     let line =
         format!("run {} -m {{model}} -t summarize+translate:es -n 3 --dry-run --calibration {other}", short.display());
@@ -194,7 +204,11 @@ fn bad_input_says_what_is_wrong() {
     let data = |file: &str| {
         format!("train adapter -m {{model}} -t summarize --rank 2 --steps 1 -o {{dir}}/x.gguf --data {{dir}}/{file}")
     };
+    let foreign = adapter::Adapter { architecture: "qwen2".to_owned(), ..tiny::adapter(1, 2, 4.0) };
+    world.write_adapter("foreign.gguf", &foreign);
     for (line, code, message) in [
+        (data("data.jsonl") + " --init {dir}/foreign.gguf", 4, "is made for architecture `qwen2`"),
+        (data("data.jsonl") + " --init {dir}/data.jsonl", 4, "is not a GGUF file"),
         (data("cut.jsonl"), 3, "cut.jsonl`, line 2: it is not JSON"),
         (data("empty.jsonl"), 3, "holds no example for summarize"),
         (data("pairs.tsv"), 3, "pairs.tsv`, line 2: two columns"),

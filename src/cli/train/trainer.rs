@@ -89,13 +89,13 @@ impl<'a> Trainer<'a> {
             checkpoint: Some((&checkpoint, training.checkpoint_every)),
             resume: training.resume,
         };
-        let mut progress = Progress::new(self.session.console, training.jsonl, settings.steps)?;
         self.session.console.note(&format!(
             "learning {} numbers beside {} frozen ones, {} steps",
             train::parameters(shape, &base),
             base.parameters(),
             settings.steps
         ));
+        let mut progress = Progress::new(self.session.console, training.jsonl, settings.steps)?;
         let outcome = train::learn(&job, &mut |event| progress.event(&event));
         progress.finish()?;
         match outcome {
