@@ -28,5 +28,5 @@ test: model
 
 bench: model
 	@tests/bench/peers.sh
-	@tests/bench/peft.sh
-	@$(CARGO) bench --locked --quiet --bench speed
+	@tests/bench/pytorch.sh
+	@$(CARGO) bench --locked --quiet --bench speed -- $(ONLY)

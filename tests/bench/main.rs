@@ -50,13 +50,20 @@ fn main() {
         base,
     };
     println!("{:<58} {:>24} {:>24}   ratio", "", "nfold", "llama.cpp");
-    bench.bare();
-    bench.with_adapters();
-    bench.composing();
-    bench.first_token();
-    bench.busy();
+    // `make bench ONLY=training` leaves the rest out.
+    let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
+    if wanted("inference") {
+        bench.bare();
+        bench.with_adapters();
+        bench.composing();
+        bench.first_token();
+        bench.busy();
+    }
     #[cfg(feature = "train")]
-    training::measure(&bench.base.header.path);
+    if wanted("training") {
+        training::measure(&bench.base.header.path);
+    }
 }
 
 /// Median and extremes.

@@ -34,7 +34,7 @@ fn ours(model: &Path, data: &str) -> (f64, f64) {
 }
 
 fn theirs(python: &Path, model: &Path, data: &str) -> (f64, f64) {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/peft.py");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/bench/pytorch.py");
     let mut command = Command::new(python);
     command.arg(script).arg(model).args([data, EXAMPLES, "16", STEPS, "2", "float32"]);
     let Measured { success, lines, stderr, peak_mb } = run_measured(command);
@@ -49,7 +49,7 @@ pub(super) fn measure(model: &Path) {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from);
     let python = target.join("peers/python/bin/python");
     if !python.exists() {
-        println!("training: left out, tests/bench/peft.sh installs what it is held to");
+        println!("training: left out, tests/bench/pytorch.sh installs what it is held to");
         return;
     }
     let data = root.join("tests/data/house/dev.jsonl").to_string_lossy().into_owned();

@@ -1,6 +1,6 @@
 """One training step after another with PyTorch and PEFT, on the batch that nfold is given: what its speed is held to.
 
-    peft.py MODEL.gguf DATA.jsonl EXAMPLES RANK STEPS THREADS DTYPE
+    pytorch.py MODEL.gguf DATA.jsonl EXAMPLES RANK STEPS THREADS DTYPE
 
 Prints one line of JSON: tokens per second of each step (without padding, prompts included) and the loss of each.
 """
