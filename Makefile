@@ -13,10 +13,10 @@ build:
 model: build
 	@.scripts/need-model $(BIN)
 
-# The main job: a document becomes a Spanish summary, in one pass with two merged adapters.
+# The main job: a document becomes a Spanish summary, in one pass with two merged and calibrated adapters.
 demo: model
-	@echo "\$$ nfold summarize tests/data/sample.txt --to es --method concat --weights 1,1 --stats"
-	@$(BIN) summarize tests/data/sample.txt --to es --method concat --weights 1,1 --stats
+	@echo "\$$ nfold summarize tests/data/sample.txt --to es --stats"
+	@$(BIN) summarize tests/data/sample.txt --to es --stats
 
 test: model
 	@.scripts/need-test-tools

@@ -27,11 +27,10 @@ fn sample() -> String {
 #[test]
 fn an_english_document_becomes_a_spanish_summary_in_one_pass() {
     let world = World::new();
-    let (stdout, stderr, code) =
-        run(&world, &format!("summarize {} --to es --method concat --weights 1,1 --json -n 48", sample()));
+    let (stdout, stderr, code) = run(&world, &format!("summarize {} --to es --json -n 64", sample()));
     assert_eq!(code, Some(0), "{stderr}");
     let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
-    assert_eq!(json["strategy"], "concat");
+    assert_eq!(json["strategy"], "calibrated");
     assert_eq!(json["passes"], 1);
     assert_eq!(json["model"]["name"], "smollm2-135m");
     assert_eq!(json["adapters"].as_array().unwrap().len(), 2);
@@ -42,12 +41,37 @@ fn an_english_document_becomes_a_spanish_summary_in_one_pass() {
 }
 
 #[test]
-fn auto_without_a_calibration_takes_two_passes_and_says_so() {
+fn a_combination_without_a_calibration_takes_a_pass_for_each_task_and_says_so() {
     let world = World::new();
-    let (stdout, stderr, code) = run(&world, &format!("run {} -t summarize+translate:es -n 24", sample()));
+    let (stdout, stderr, code) = run(&world, &format!("run {} -t summarize+translate:es+tone:witty -n 24", sample()));
     assert_eq!(code, Some(0), "{stderr}");
-    assert!(stderr.contains("multi-step, 2 passes") || stderr.contains("calibrated, 1 pass"), "{stderr}");
+    assert!(
+        stderr.contains("no calibration for summarize+translate:es+tone:witty: one pass for each task"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("multi-step, 3 passes"), "{stderr}");
     assert!(stdout.trim().len() > 20 && stdout.ends_with('\n'), "{stdout}");
+}
+
+#[test]
+fn shipped_calibrations_fit_the_shipped_adapters() {
+    let world = World::new();
+    for main in ["summarize", "reply"] {
+        for shape in [
+            "translate:es",
+            "translate:fr",
+            "translate:de",
+            "tone:professional",
+            "tone:casual",
+            "tone:witty",
+            "tone:paraphrase",
+        ] {
+            let (stdout, stderr, code) = run(&world, &format!("run {} -t {main}+{shape} --dry-run --json", sample()));
+            assert_eq!(code, Some(0), "{stderr}");
+            let json: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+            assert_eq!(json["strategy"], "calibrated", "{main}+{shape}: {stderr}");
+        }
+    }
 }
 
 #[test]
