@@ -80,7 +80,7 @@ fn smollm2_diverges_from_llama_cpp_by_less_than_its_quantised_activations() {
     let sum: f64 = found.iter().zip(&expected).map(|(found, expected)| divergence(found, expected)).sum();
     let mean = sum / f64::from(u32::try_from(found.len()).unwrap());
     // llama.cpp rounds activations to 8 bits before each product with quantised weights; training does not.
-    assert!(mean < 1e-2, "KL {mean} nats a token");
+    assert!(mean < 5e-3, "KL {mean} nats a token");
 }
 
 fn settings(steps: u64) -> Settings {
