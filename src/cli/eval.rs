@@ -40,7 +40,9 @@ pub(super) fn run(session: &Session, args: &EvalArgs) -> Result<Exit, Failure> {
     let mut evaluation =
         Evaluation { session, args, ask, base: &base, engine: load(session, args, &base)?, cells: Vec::new() };
     let done = evaluation.run(&methods, &combinations, &mut outputs)?;
-    evaluation.report()?;
+    if !evaluation.cells.is_empty() {
+        evaluation.report()?;
+    }
     if !done {
         session.console.note(&format!("stopped; the same command goes on, outputs are in {}", path.display()));
         return Ok(Exit::Signal(2));
