@@ -32,6 +32,15 @@ pub struct Source {
     pub limit: Option<usize>,
 }
 
+impl Source {
+    /// A file without settings.
+    #[must_use]
+    pub fn plain(path: &Path) -> Self {
+        let path = path.to_path_buf();
+        Self { path, weight: 1.0, input: None, output: None, filter: None, join: 1, limit: None }
+    }
+}
+
 /// Words that are no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
@@ -44,8 +53,7 @@ impl FromStr for Source {
 
     fn from_str(text: &str) -> Result<Self, NotASource> {
         let mut parts = text.split(',');
-        let path = PathBuf::from(parts.next().unwrap_or_default());
-        let mut source = Self { path, weight: 1.0, input: None, output: None, filter: None, join: 1, limit: None };
+        let mut source = Self::plain(Path::new(parts.next().unwrap_or_default()));
         for part in parts {
             let (key, value) = part.split_once('=').ok_or_else(|| NotASource(format!("`{part}` has no `=`")))?;
             let wrong = || NotASource(format!("`{value}` is no {key}"));

@@ -73,11 +73,10 @@ pub fn evaluate(
                 Some(adapters) => adapters,
                 None => adapters.insert(run::compose(&plan, &cache).map_err(RunError::from)?.0),
             };
-            let Some(mut output) = run_one(&plan, adapters.clone(), &document, engine, &mut || on_output(done))? else {
+            let Some(output) = run_one(&plan, adapters.clone(), &document, engine, &mut || on_output(done))? else {
                 return Ok(None);
             };
-            (output.task, output.method) = (setting.combination.id(), method.name().to_owned());
-            outputs.add(key, output)?
+            outputs.add(key, (setting.combination.id(), method.name()), output)?
         };
         found.push(output);
         if on_output(done + 1).is_break() {

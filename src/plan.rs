@@ -42,6 +42,26 @@ pub struct Ask {
     pub context: Option<u32>,
 }
 
+impl Ask {
+    /// What the configuration says, for a model if one is named; no tasks and nothing of its own yet.
+    #[must_use]
+    pub fn of(config: &Config, model: Option<&str>) -> Self {
+        Self {
+            model: model.unwrap_or(&config.model).to_owned(),
+            tasks: Vec::new(),
+            method: config.method,
+            weights: Vec::new(),
+            calibration: None,
+            loras: Vec::new(),
+            system: (!config.system.is_empty()).then(|| config.system.clone()),
+            sampling: config.sampling.clone(),
+            repeat_penalty: None,
+            max_tokens: None,
+            context: Some(config.ctx_size).filter(|length| *length > 0),
+        }
+    }
+}
+
 /// A base model, found, read and known by its digest.
 #[derive(Debug, Clone)]
 pub struct Base {

@@ -17,7 +17,7 @@ pub use adamw::Optimizer;
 pub use base::{Base, BaseError};
 pub use batch::{Example, ExampleWeight};
 pub use checkpoint::CheckpointError;
-pub use job::{End, Event, Group, Job, Outcome, Settings, TrainError};
+pub use job::{End, Event, Group, Job, Outcome, Settings, Start, TrainError};
 pub use learned::Shape;
 pub use session::{gradients, learn, logits};
 

@@ -60,6 +60,7 @@ impl Console {
             false => ProgressDrawTarget::stderr(),
         };
         let template = match unit {
+            #[cfg(feature = "download")]
             Unit::Bytes => "{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}",
             Unit::Steps => "{msg} {bar:30} {pos}/{len}",
         };
@@ -73,6 +74,7 @@ impl Console {
 /// What a progress bar counts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Unit {
+    #[cfg(feature = "download")]
     Bytes,
     Steps,
 }

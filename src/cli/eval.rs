@@ -10,7 +10,6 @@ use crate::eval::{self, Cell, EvalError, Outputs, table};
 use crate::file;
 use crate::plan::{Ask, Base, PlanError, resolve_base};
 use crate::sanitize::sanitize;
-use crate::strategy;
 use crate::suggest::nearest;
 use crate::task::{Combination, Kind};
 
@@ -39,15 +38,13 @@ pub(super) fn run(session: &Session, args: &EvalArgs) -> Result<Exit, Failure> {
     let mut outputs = Outputs::open(&path).map_err(|error| Failure::general(&error))?;
     let mut evaluation =
         Evaluation { session, args, ask, base: &base, engine: load(session, args, &base)?, cells: Vec::new() };
-    let done = evaluation.run(&methods, &combinations, &mut outputs)?;
+    let signal = evaluation.run(&methods, &combinations, &mut outputs)?;
     if !evaluation.cells.is_empty() {
         evaluation.report()?;
     }
-    if !done {
-        session.console.note(&format!("stopped; the same command goes on, outputs are in {}", path.display()));
-        return Ok(Exit::Signal(2));
-    }
-    Ok(Exit::Done)
+    let Some(signal) = signal else { return Ok(Exit::Done) };
+    let message = format!("stopped; the same command goes on, outputs are in {}", path.display());
+    Err(Failure::new(Exit::Signal(signal), message))
 }
 
 fn known(name: &str) -> Result<&'static dyn Method, Failure> {
@@ -87,19 +84,11 @@ fn combinations(session: &Session, asked: &[String]) -> Result<Vec<Combination>,
 }
 
 fn ask(session: &Session, args: &EvalArgs) -> Ask {
-    let config = &session.config;
     Ask {
-        model: args.model.clone().unwrap_or_else(|| config.model.clone()),
-        tasks: Vec::new(),
-        method: strategy::Method::Auto,
         weights: args.weights.clone(),
-        calibration: None,
-        loras: Vec::new(),
-        system: (!config.system.is_empty()).then(|| config.system.clone()),
-        sampling: config.sampling.clone(),
         repeat_penalty: args.repeat_penalty,
         max_tokens: args.max_tokens,
-        context: None,
+        ..Ask::of(&session.config, args.model.as_deref())
     }
 }
 
@@ -130,13 +119,13 @@ struct Evaluation<'a> {
 }
 
 impl Evaluation<'_> {
-    /// Fills the cells; `false` where a signal ended it.
+    /// Fills the cells; gives the signal that ended it, if one did.
     fn run(
         &mut self,
         methods: &[&'static dyn Method],
         combinations: &[Combination],
         outputs: &mut Outputs,
-    ) -> Result<bool, Failure> {
+    ) -> Result<Option<u8>, Failure> {
         let console = self.session.console;
         let bar = console.progress("evaluating", Unit::Steps);
         bar.set_length((methods.len() * combinations.len()) as u64);
@@ -166,7 +155,7 @@ impl Evaluation<'_> {
                     Ok(Some(cell)) => self.cells.push(cell),
                     Ok(None) => {
                         bar.finish_and_clear();
-                        return Ok(false);
+                        return Ok(signals.received());
                     }
                     // Methods that were not asked for by name are left out where an adapter or a calibration is missing.
                     Err(EvalError::Plan(
@@ -179,7 +168,7 @@ impl Evaluation<'_> {
             }
         }
         bar.finish_and_clear();
-        Ok(true)
+        Ok(None)
     }
 
     /// Texts with references, and worked examples; `None` where the file has none for this combination and others remain.

@@ -117,19 +117,21 @@ impl Runner<'_> {
             seed: options.seed.unwrap_or(config.sampling.seed),
             ..config.sampling.clone()
         };
-        let system = options.system.clone().unwrap_or_else(|| config.system.clone());
+        let given = Ask::of(config, options.model.as_deref());
+        let context = options.ctx_size.map_or(given.context, |length| Some(length).filter(|length| *length > 0));
+        let system = options.system.clone().map_or(given.system, |text| Some(text).filter(|text| !text.is_empty()));
         Ok(Ask {
-            model: options.model.clone().unwrap_or_else(|| config.model.clone()),
             tasks,
-            method: options.method.unwrap_or(config.method),
+            method: options.method.unwrap_or(given.method),
             weights: options.weights.clone(),
             calibration: options.calibration.clone(),
             loras: options.lora.iter().map(|text| lora(text)).collect::<Result<_, _>>()?,
-            system: (!system.is_empty()).then_some(system),
+            system,
             sampling,
             repeat_penalty: options.repeat_penalty,
             max_tokens: options.max_tokens,
-            context: Some(options.ctx_size.unwrap_or(config.ctx_size)).filter(|length| *length > 0),
+            context,
+            model: given.model,
         })
     }
 

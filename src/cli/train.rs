@@ -16,7 +16,7 @@ use crate::library::{self, file_stem};
 use crate::merge;
 use crate::plan::{Ask, Plan};
 use crate::strategy::Method;
-use crate::train::{Outcome, Shape};
+use crate::train::{Outcome, Shape, Start};
 
 use super::Session;
 use super::args::train::{AdapterArgs, CalibrationArgs, Origin, TrainCommand, Training, Variant};
@@ -52,8 +52,7 @@ fn adapter(session: &Session, args: &AdapterArgs) -> Result<Exit, Failure> {
     let data = reader.finish();
     drop(engine);
     let groups = [group];
-    let outcome = trainer.learn(shape, start.as_ref(), &groups, 4e-4)?;
-    let Some(outcome) = outcome else { return Ok(trainer.stopped()) };
+    let outcome = trainer.learn(shape, start.as_ref().map(Start::Adapter), &groups, 4e-4)?;
     let before = start.as_ref().and_then(|start| start.card.data.as_deref());
     let data = before.map_or_else(|| data.clone(), |before| format!("{data}; begun from an adapter of: {before}"));
     let card = Card {
@@ -97,12 +96,8 @@ fn calibration(session: &Session, args: &CalibrationArgs) -> Result<Exit, Failur
     let mut data = training.data.clone();
     if args.from == Origin::MultiStep {
         let steps = plan(session, training, &args.tasks, Method::MultiStep, &[])?;
-        let Some(distilled) =
-            distil::distil(session, &mut engine, &steps, training, &trainer.beside("distilled.jsonl"))?
-        else {
-            return Ok(trainer.stopped());
-        };
-        data = vec![distilled];
+        let kept = trainer.beside("distilled.jsonl");
+        data = vec![distil::distil(session, &mut engine, &steps, training, &kept)?];
     }
     let mut reader = Reader::new(session, training, &engine);
     let mut groups = Vec::new();
@@ -116,8 +111,12 @@ fn calibration(session: &Session, args: &CalibrationArgs) -> Result<Exit, Failur
         Variant::Vector => Shape::Vector,
         Variant::LowRank => Shape::LowRank { rank: usize::from(args.rank) },
     };
-    let outcome = trainer.learn(shape, None, &groups, 3e-3)?;
-    let Some(outcome) = outcome else { return Ok(trainer.stopped()) };
+    let start = match &args.init {
+        None => None,
+        Some(path) => Some(calibration::read(path).map_err(|error| Failure::new(Exit::Unfit, error))?),
+    };
+    let start = start.as_ref().map(|start| Start::Corrections(&start.corrections));
+    let outcome = trainer.learn(shape, start, &groups, 3e-3)?;
     let learned = learned(args.method, &plans, &recipes, &outcome);
     let card = Card {
         base_name: Some(plans[0].base.name.clone()),
@@ -154,21 +153,9 @@ fn plan(
     method: Method,
     weights: &[f32],
 ) -> Result<Plan, Failure> {
-    let config = &session.config;
-    let ask = Ask {
-        model: training.model.clone().unwrap_or_else(|| config.model.clone()),
-        tasks: tasks.to_vec(),
-        method,
-        weights: weights.to_vec(),
-        calibration: None,
-        loras: Vec::new(),
-        system: (!config.system.is_empty()).then(|| config.system.clone()),
-        sampling: config.sampling.clone(),
-        repeat_penalty: None,
-        max_tokens: None,
-        context: None,
-    };
-    Ok(Plan::resolve(&ask, config, &session.paths)?)
+    let asked = Ask::of(&session.config, training.model.as_deref());
+    let ask = Ask { tasks: tasks.to_vec(), method, weights: weights.to_vec(), ..asked };
+    Ok(Plan::resolve(&ask, &session.config, &session.paths)?)
 }
 
 /// An adapter to go on from: one rank throughout, on every weight that is learned.

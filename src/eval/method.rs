@@ -13,6 +13,7 @@ use crate::data::Pair;
 use crate::library::Library;
 use crate::paths::Paths;
 use crate::plan::{Ask, Plan, PlanError};
+use crate::strategy;
 use crate::task::Combination;
 
 /// What methods work from.
@@ -37,9 +38,25 @@ impl Setting<'_> {
         Library { model: self.model, config: self.config, folders: &self.paths.adapters }
     }
 
-    /// The question for this combination; callers fill in method and adapters.
-    fn ask(&self) -> Ask {
-        Ask { tasks: vec![self.combination.id()], ..self.ask.clone() }
+    /// The question for this combination, without weights; callers fill in adapters.
+    fn ask(&self, method: strategy::Method) -> Ask {
+        Ask { tasks: vec![self.combination.id()], method, weights: Vec::new(), ..self.ask.clone() }
+    }
+
+    /// The adapter for a task, or for a combination that was trained as one.
+    fn adapter(&self, task: &str) -> Result<PathBuf, PlanError> {
+        let none = || PlanError::NoAdapter {
+            method: strategy::Method::Concat,
+            task: task.to_owned(),
+            model: self.model.to_owned(),
+        };
+        self.library().adapter(task)?.ok_or_else(none)
+    }
+
+    /// One pass with these adapters and the combination's prompt.
+    fn with_adapters(&self, paths: Vec<PathBuf>) -> Result<Plan, PlanError> {
+        let loras = paths.into_iter().map(|path| (path, 1.0)).collect();
+        self.resolve(&Ask { loras, ..self.ask(strategy::Method::Concat) })
     }
 
     fn resolve(&self, ask: &Ask) -> Result<Plan, PlanError> {

@@ -13,10 +13,6 @@ use crate::run::Report;
 /// One answer and what it took.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Output {
-    /// The combination.
-    pub task: String,
-    /// The method's name.
-    pub method: String,
     /// The answer.
     pub text: String,
     /// Passes through the model.
@@ -35,8 +31,6 @@ impl Output {
     pub(super) fn of(report: &Report) -> Self {
         let passes = || report.passes.iter().map(|pass| &pass.outcome);
         Self {
-            task: String::new(),
-            method: String::new(),
             text: report.text().trim().to_owned(),
             passes: report.passes.len(),
             prompt_tokens: passes().map(|outcome| outcome.prompt_tokens).sum(),
@@ -49,8 +43,6 @@ impl Output {
     /// The answer of a pass that found nothing to work on.
     pub(super) fn empty(passes: usize) -> Self {
         Self {
-            task: String::new(),
-            method: String::new(),
             text: String::new(),
             passes,
             prompt_tokens: 0,
@@ -82,6 +74,9 @@ pub struct Outputs {
 #[derive(Serialize, Deserialize)]
 struct Line {
     key: Digest,
+    /// For people: the key holds what decides the output.
+    task: String,
+    method: String,
     #[serde(flatten)]
     output: Output,
 }
@@ -107,10 +102,11 @@ impl Outputs {
         self.known.get(&key)
     }
 
-    pub(super) fn add(&mut self, key: Digest, output: Output) -> Result<Output, OutputsError> {
+    pub(super) fn add(&mut self, key: Digest, cell: (String, &str), output: Output) -> Result<Output, OutputsError> {
         let failed = |source| OutputsError { path: self.path.clone(), source };
-        let line =
-            serde_json::to_string(&Line { key, output: output.clone() }).map_err(|error| failed(error.into()))?;
+        let (task, method) = (cell.0, cell.1.to_owned());
+        let line = Line { key, task, method, output: output.clone() };
+        let line = serde_json::to_string(&line).map_err(|error| failed(error.into()))?;
         writeln!(self.file, "{line}").map_err(failed)?;
         self.known.insert(key, output.clone());
         Ok(output)

@@ -42,8 +42,8 @@ pub struct Job<'a> {
     pub base: &'a Base,
     /// What is learned.
     pub shape: Shape,
-    /// An adapter to go on from, of the same rank and alpha.
-    pub start: Option<&'a Adapter>,
+    /// What to go on from.
+    pub start: Option<Start<'a>>,
     /// What is learned from. More than one where a calibration is shared by combinations.
     pub groups: &'a [Group],
     /// How.
@@ -52,6 +52,15 @@ pub struct Job<'a> {
     pub checkpoint: Option<(&'a Path, Duration)>,
     /// Whether to go on from the checkpoint there.
     pub resume: bool,
+}
+
+/// What was learned before and is to be learned further: of the same kind and rank as what is learned.
+#[derive(Debug, Clone, Copy)]
+pub enum Start<'a> {
+    /// An adapter, of the same alpha.
+    Adapter(&'a Adapter),
+    /// Corrections by module type.
+    Corrections(&'a BTreeMap<String, Correction>),
 }
 
 /// Examples of one combination.
@@ -146,7 +155,7 @@ pub enum TrainError {
     NoExamples,
     #[error("there are no dev examples to judge by")]
     NoDev,
-    #[error("the adapter to start from {0}")]
+    #[error("what to go on from {0}")]
     Start(String),
     #[error(
         "the loss is not a finite number at step {step}; a lower `--learning-rate` may help, the best so far is kept"

@@ -5,14 +5,14 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::adapter::Adapter;
+use crate::calibration::Correction;
 use crate::digest::Digest;
 
 use super::adamw::Moments;
 use super::base::Base;
 use super::batch;
 use super::checkpoint::{self, Rows, State};
-use super::job::{End, Event, Group, Job, Outcome, Settings, TrainError};
+use super::job::{End, Event, Group, Job, Outcome, Settings, Start, TrainError};
 use super::learned::Learned;
 use super::pass::{Batch, Matrices, Pass};
 
@@ -94,7 +94,7 @@ impl<'a> Session<'a> {
         let mut random = fastrand::Rng::with_seed(job.settings.seed);
         let mut learned = Learned::new(job.shape, job.base, &mut random);
         if let Some(start) = job.start {
-            copy(start, &mut learned).map_err(TrainError::Start)?;
+            take(start, &mut learned).map_err(TrainError::Start)?;
         }
         let count = learned.numbers.len();
         let fingerprint = fingerprint(job, &learned);
@@ -339,15 +339,24 @@ fn fingerprint(job: &Job<'_>, learned: &Learned) -> String {
     Digest::of(&bytes).to_string()
 }
 
-/// Copies an adapter's pairs over the factors, its scaling taken into the second ones.
-fn copy(adapter: &Adapter, learned: &mut Learned) -> Result<(), String> {
-    for (target, pair) in &adapter.pairs {
-        let Some(weight) = target.strip_suffix(".weight") else { continue };
-        let fits =
-            learned.set(&format!("{weight}.a"), pair.a.data()) && learned.set(&format!("{weight}.b"), pair.b.data());
-        if !fits {
-            return Err(format!("has rank {} or another shape at `{target}`", pair.rank()));
-        }
+/// Overwrites factors with what was learned before.
+fn take(start: Start<'_>, learned: &mut Learned) -> Result<(), String> {
+    let mut set = |name: &str, numbers: &[f32]| match learned.set(name, numbers) {
+        true => Ok(()),
+        false => Err(format!("has another rank or shape at `{name}`")),
+    };
+    match start {
+        Start::Adapter(adapter) => adapter.pairs.iter().try_for_each(|(target, pair)| {
+            let weight = target.strip_suffix(".weight").unwrap_or(target);
+            set(&format!("{weight}.a"), pair.a.data())?;
+            set(&format!("{weight}.b"), pair.b.data())
+        }),
+        Start::Corrections(corrections) => corrections.iter().try_for_each(|(module, correction)| match correction {
+            Correction::Vector(p) => set(&format!("{module}.b"), p),
+            Correction::LowRank { p1, p2 } => {
+                set(&format!("{module}.a"), p1.data())?;
+                set(&format!("{module}.b"), p2.data())
+            }
+        }),
     }
-    Ok(())
 }

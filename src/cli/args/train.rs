@@ -51,6 +51,9 @@ pub(in crate::cli) struct CalibrationArgs {
     /// Weights of the adapters in that merge; equal ones that sum to one by default
     #[arg(long, value_name = "W,W", value_delimiter = ',', allow_negative_numbers = true)]
     pub(in crate::cli) weights: Vec<f32>,
+    /// Calibration file of the same variant and rank to go on from, of whichever combination
+    #[arg(long, value_name = "FILE")]
+    pub(in crate::cli) init: Option<PathBuf>,
     /// One calibration for all the combinations given
     #[arg(long)]
     pub(in crate::cli) shared: bool,

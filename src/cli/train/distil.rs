@@ -1,6 +1,6 @@
 //! Examples from the slow correct way: one pass for each task over the user's own documents.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::fs;
 use std::io::Write;
 use std::ops::ControlFlow;
@@ -22,14 +22,14 @@ use super::super::exit::{Exit, Failure};
 use super::super::signals::Signals;
 
 /// Runs the steps on every input of the data and keeps what comes out in `path`, line by line, so that nothing is run twice.
-/// `None` where a signal ended it.
+/// Begun again, it goes on where a signal ended it.
 pub(super) fn distil(
     session: &Session,
     engine: &mut Llama,
     steps: &Plan,
     training: &Training,
     path: &Path,
-) -> Result<Option<Source>, Failure> {
+) -> Result<Source, Failure> {
     let combination =
         session.config.catalogue().combination(&steps.tasks).map_err(|error| Failure::new(Exit::Usage, error))?;
     let mut inputs = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn distil(
     signals.listen()?;
     for input in inputs {
         bar.inc(1);
-        if done.contains_key(&input.input) {
+        if done.contains(&input.input) {
             continue;
         }
         let mut go_on = |_: run::Event<'_>| match signals.received() {
@@ -63,24 +63,24 @@ pub(super) fn distil(
             ) => continue,
             Err(error) => return Err(error.into()),
         };
-        if signals.received().is_some() {
+        if let Some(signal) = signals.received() {
             bar.finish_and_clear();
-            return Ok(None);
+            let message = format!("stopped; the same command goes on, outputs are in {}", path.display());
+            return Err(Failure::new(Exit::Signal(signal), message));
         }
         let line = json!({"text": input.input, "output": report.text().trim()});
         writeln!(out, "{line}").map_err(cannot)?;
     }
     bar.finish_and_clear();
-    let source = path.display().to_string();
-    Ok(Some(Source { path: source.into(), weight: 1.0, input: None, output: None, filter: None, join: 1, limit: None }))
+    Ok(Source::plain(path))
 }
 
 /// What an earlier run left; a line that is cut off is run again.
-fn read_done(path: &Path) -> HashMap<String, String> {
+fn read_done(path: &Path) -> HashSet<String> {
     let text = fs::read_to_string(path).unwrap_or_default();
     let line = |line: &str| {
         let row: Value = serde_json::from_str(line).ok()?;
-        Some((row.get("text")?.as_str()?.to_owned(), row.get("output")?.as_str()?.to_owned()))
+        row.get("output").and(row.get("text")?.as_str()).map(str::to_owned)
     };
     text.lines().filter_map(line).collect()
 }

@@ -63,9 +63,10 @@ impl Progress {
         }
     }
 
-    pub(super) fn finish(self) -> Result<(), Failure> {
+    /// Ends the bar; gives the signal that came, if one did.
+    pub(super) fn finish(self) -> Result<Option<u8>, Failure> {
         self.bar.finish_and_clear();
-        self.broken.map_or(Ok(()), |error| Err(error.into()))
+        self.broken.map_or(Ok(self.signals.received()), |error| Err(error.into()))
     }
 }
 

@@ -4,10 +4,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::adapter::Adapter;
 use crate::file;
 use crate::plan::Plan;
-use crate::train::{self, Base, Group, Job, Optimizer, Outcome, Settings, Shape, TrainError};
+use crate::train::{self, Base, Group, Job, Optimizer, Outcome, Settings, Shape, Start, TrainError};
 
 use super::super::Session;
 use super::super::args::train::Training;
@@ -65,14 +64,14 @@ impl<'a> Trainer<'a> {
         beside(&self.output, ending)
     }
 
-    /// Learns; `None` where a signal ended it.
+    /// Learns. A signal that ends it is a failure that tells how to go on.
     pub(super) fn learn(
         &self,
         shape: Shape,
-        start: Option<&Adapter>,
+        start: Option<Start<'_>>,
         groups: &[Group],
         learning_rate: f32,
-    ) -> Result<Option<Outcome>, Failure> {
+    ) -> Result<Outcome, Failure> {
         let training = self.training;
         self.set_threads();
         let device = train::device();
@@ -97,14 +96,14 @@ impl<'a> Trainer<'a> {
         ));
         let mut progress = Progress::new(self.session.console, training.jsonl, settings.steps)?;
         let outcome = train::learn(&job, &mut |event| progress.event(&event));
-        progress.finish()?;
+        let signal = progress.finish()?;
         match outcome {
-            Ok(outcome) if outcome.end == train::End::Cancelled => Ok(None),
-            Ok(outcome) => Ok(Some(outcome)),
+            Ok(outcome) if outcome.end == train::End::Cancelled => Err(stopped(signal, &checkpoint)),
+            Ok(outcome) => Ok(outcome),
             Err(TrainError::NotFinite { step, best: Some(best) }) => {
                 let message = TrainError::NotFinite { step, best: None }.to_string();
                 self.session.console.note(&message);
-                Ok(Some(*best))
+                Ok(*best)
             }
             Err(error @ TrainError::Checkpoint(_)) => Err(Failure::new(Exit::Unfit, error)),
             Err(error @ (TrainError::NoExamples | TrainError::NoDev)) => Err(Failure::new(Exit::Input, error)),
@@ -195,15 +194,12 @@ impl<'a> Trainer<'a> {
         console.note(&format!("{}; written to {}", figures(outcome), path.display()));
         Ok(Exit::Done)
     }
+}
 
-    pub(super) fn stopped(&self) -> Exit {
-        let checkpoint = self.beside("checkpoint");
-        if checkpoint.is_file() {
-            let message = format!("stopped; the same command with `--resume` goes on from {}", checkpoint.display());
-            self.session.console.note(&message);
-        }
-        Exit::Signal(2)
-    }
+/// A training that a signal ended; what was done lies in a file.
+pub(super) fn stopped(signal: Option<u8>, kept: &Path) -> Failure {
+    let message = format!("stopped; the same command with `--resume` goes on from {}", kept.display());
+    Failure::new(Exit::Signal(signal.unwrap_or(2)), message)
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

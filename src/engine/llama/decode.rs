@@ -149,6 +149,9 @@ impl<'a> Pass<'a> {
                 outcome.stop = Stop::ContextFull;
                 break;
             }
+            if outcome.output_tokens >= self.request.max_tokens as usize {
+                continue; // Nothing comes after the last token, so its logits need not be computed.
+            }
             self.fit_threads()?;
             fill(&mut batch, &[token], position, true)?;
             self.compute(&mut batch)?;

@@ -1,7 +1,6 @@
 //! One of the combination's adapters alone, with the combination's prompt.
 
 use crate::plan::{Plan, PlanError};
-use crate::strategy;
 use crate::task::Kind;
 
 use super::{Method, Setting};
@@ -27,16 +26,7 @@ impl Method for OneAdapter {
     }
 
     fn plan(&self, setting: &Setting<'_>) -> Result<Plan, PlanError> {
-        let mut ask = setting.ask();
-        ask.method = strategy::Method::Concat;
-        ask.weights.clear();
-        for task in setting.combination.tasks().iter().filter(|task| task.kind == self.kind) {
-            let Some(path) = setting.library().adapter(&task.id)? else {
-                let (task, model) = (task.id.clone(), setting.model.to_owned());
-                return Err(PlanError::NoAdapter { method: ask.method, task, model });
-            };
-            ask.loras.push((path, 1.0));
-        }
-        setting.resolve(&ask)
+        let tasks = setting.combination.tasks().iter().filter(|task| task.kind == self.kind);
+        setting.with_adapters(tasks.map(|task| setting.adapter(&task.id)).collect::<Result<_, _>>()?)
     }
 }

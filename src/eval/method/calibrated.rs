@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::library::Variant;
-use crate::plan::{Plan, PlanError};
+use crate::plan::{Ask, Plan, PlanError};
 use crate::strategy;
 
 use super::{Method, Setting};
@@ -34,15 +34,12 @@ impl Method for Calibrated {
     }
 
     fn plan(&self, setting: &Setting<'_>) -> Result<Plan, PlanError> {
-        let mut ask = setting.ask();
-        ask.method = strategy::Method::Calibrated;
-        ask.weights.clear();
-        ask.calibration = self.stored(setting)?;
-        if ask.calibration.is_none() {
+        let calibration = self.stored(setting)?;
+        if calibration.is_none() {
             let (combination, model) = (setting.combination.id(), setting.model.to_owned());
             return Err(PlanError::NoCalibration { combination, model });
         }
-        setting.resolve(&ask)
+        setting.resolve(&Ask { calibration, ..setting.ask(strategy::Method::Calibrated) })
     }
 
     fn stored(&self, setting: &Setting<'_>) -> Result<Option<PathBuf>, PlanError> {

@@ -1,9 +1,8 @@
 //! No adapter, but worked examples in the prompt.
 
 use crate::plan::{Plan, PlanError};
-use crate::strategy;
 
-use super::{Method, Setting};
+use super::{Method, Setting, strategies};
 
 #[derive(Debug)]
 pub(super) struct InContext;
@@ -18,10 +17,7 @@ impl Method for InContext {
     }
 
     fn plan(&self, setting: &Setting<'_>) -> Result<Plan, PlanError> {
-        let mut ask = setting.ask();
-        ask.method = strategy::Method::Prompt;
-        ask.weights.clear();
-        setting.resolve(&ask)
+        strategies::PROMPT.plan(setting)
     }
 
     fn document(&self, setting: &Setting<'_>, document: &str) -> String {

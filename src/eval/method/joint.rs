@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use crate::plan::{Plan, PlanError};
-use crate::strategy;
 
 use super::{Method, Setting};
 
@@ -20,15 +19,7 @@ impl Method for JointExpert {
     }
 
     fn plan(&self, setting: &Setting<'_>) -> Result<Plan, PlanError> {
-        let mut ask = setting.ask();
-        ask.method = strategy::Method::Concat;
-        ask.weights.clear();
-        let Some(path) = self.stored(setting)? else {
-            let (task, model) = (setting.combination.id(), setting.model.to_owned());
-            return Err(PlanError::NoAdapter { method: ask.method, task, model });
-        };
-        ask.loras.push((path, 1.0));
-        setting.resolve(&ask)
+        setting.with_adapters(vec![setting.adapter(&setting.combination.id())?])
     }
 
     fn stored(&self, setting: &Setting<'_>) -> Result<Option<PathBuf>, PlanError> {

@@ -1,6 +1,6 @@
 //! The methods that a run has too, under its own names.
 
-use crate::plan::{Plan, PlanError};
+use crate::plan::{Ask, Plan, PlanError};
 use crate::strategy;
 
 use super::{Method, Setting};
@@ -30,11 +30,11 @@ impl Method for Strategy {
     }
 
     fn plan(&self, setting: &Setting<'_>) -> Result<Plan, PlanError> {
-        let mut ask = setting.ask();
-        ask.method = self.method;
-        if matches!(self.method, strategy::Method::Prompt | strategy::Method::MultiStep) {
-            ask.weights.clear();
-        }
-        setting.resolve(&ask)
+        let ask = setting.ask(self.method);
+        let weights = match self.method {
+            strategy::Method::Linear | strategy::Method::Concat => setting.ask.weights.clone(),
+            _ => Vec::new(),
+        };
+        setting.resolve(&Ask { weights, ..ask })
     }
 }
