@@ -8,6 +8,7 @@ mod doctor;
 mod eval;
 mod exit;
 mod input;
+mod interface;
 mod models;
 mod report;
 mod run;
@@ -65,8 +66,7 @@ fn usage(error: &clap::Error) -> ExitCode {
 
 fn dispatch(cli: Cli, console: Console) -> Result<Exit, Failure> {
     let Some(command) = cli.command else {
-        Console::error("no command was given; try `nfold summarize FILE --to es`, or `nfold --help`");
-        return Ok(Exit::Usage);
+        return interface::run(open(&cli.global, console)?, cli.files, cli.model);
     };
     match command {
         Command::Completions { shell } => {
@@ -103,6 +103,7 @@ fn dispatch_session(command: Command, session: &Session) -> Result<Exit, Failure
         #[cfg(feature = "train")]
         Command::Train { command } => train::run(session, &command),
         Command::Eval(args) => eval::run(session, &args),
+        Command::Engine(args) => Ok(interface::serve(session, args)),
         Command::Tasks { json } => tasks::run(session, json),
         Command::Doctor => doctor::run(session),
         Command::Completions { .. } | Command::Man | Command::Config { .. } => Ok(Exit::Done),

@@ -48,6 +48,22 @@ pub struct Config {
     pub tasks: BTreeMap<String, Spec>,
     /// Instructions of combinations that do not follow the rule.
     pub instructions: BTreeMap<String, String>,
+    /// The terminal interface.
+    pub interface: Interface,
+    /// Keys by action.
+    pub keys: BTreeMap<String, Vec<String>>,
+}
+
+/// How the terminal interface looks and behaves.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Interface {
+    /// A theme's name; `auto` for one that fits the terminal's background.
+    pub theme: String,
+    /// Whether the mouse is the interface's, not the terminal's.
+    pub mouse: bool,
+    /// Whether runs are kept.
+    pub history: bool,
 }
 
 /// A base model that is known by name.

@@ -24,10 +24,12 @@ pub mod compose;
 pub mod config;
 pub mod data;
 pub mod digest;
+pub mod document;
 pub mod engine;
 pub mod eval;
 pub mod file;
 pub mod gguf;
+pub mod history;
 pub mod library;
 pub mod merge;
 pub mod model;
@@ -40,3 +42,5 @@ mod suggest;
 pub mod task;
 #[cfg(feature = "train")]
 pub mod train;
+pub mod tui;
+pub mod worker;

@@ -55,6 +55,18 @@ impl Paths {
         self.cache.join("composed")
     }
 
+    /// Where runs of the interface are kept.
+    #[must_use]
+    pub fn history(&self) -> PathBuf {
+        self.data.join("history.jsonl")
+    }
+
+    /// Where the user's themes lie: beside the configuration.
+    #[must_use]
+    pub fn themes(&self) -> PathBuf {
+        self.config_file.with_file_name("themes")
+    }
+
     /// Where digests are remembered.
     #[must_use]
     pub fn digests(&self) -> PathBuf {

@@ -1,7 +1,11 @@
 //! From what was asked to what will be done, with everything checked before anything runs.
 
+mod summary;
+
 use std::io;
 use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
 
 use crate::calibration::{self, Calibration, CalibrationError, FitError};
 use crate::compose::{self, CalibrationFile, Ingredient, Recipe};
@@ -15,8 +19,10 @@ use crate::paths::Paths;
 use crate::strategy::{Method, Strategy};
 use crate::task::{Combination, TaskError};
 
+pub use summary::Summary;
+
 /// What was asked for, by whichever front end.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Ask {
     /// The base model: a name or a path.
     pub model: String,

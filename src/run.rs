@@ -1,5 +1,7 @@
 //! Running a plan: compose each pass's adapter, run the passes one after another, report every step.
 
+mod figures;
+
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -7,6 +9,8 @@ use std::time::{Duration, Instant};
 use crate::compose::{Cache, ComposeError};
 use crate::engine::{Engine, EngineError, Outcome, Request, Step, Stop};
 use crate::plan::{PassPlan, Plan};
+
+pub use figures::{Figures, Setup, millis};
 
 /// What happens during a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

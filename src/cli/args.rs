@@ -15,7 +15,13 @@ use crate::strategy::Method;
 
 /// Folds several text tasks into one pass of a local language model, offline.
 #[derive(Debug, Parser)]
-#[command(name = "nfold", version, max_term_width = 100, arg_required_else_help = false)]
+#[command(
+    name = "nfold",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = false,
+    args_conflicts_with_subcommands = true
+)]
 #[command(after_help = "\
 Exit codes:
   0 done, also when the reader of a pipe left     5 document longer than the context
@@ -26,6 +32,12 @@ Exit codes:
 pub(super) struct Cli {
     #[command(flatten)]
     pub(super) global: Global,
+    /// Documents to open in the terminal interface, which is what nfold is without a command
+    #[arg(value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// Base model of the terminal interface: a name from `nfold models list`, or a path
+    #[arg(short, long, value_name = "MODEL", env = "NFOLD_MODEL")]
+    pub(super) model: Option<String>,
     #[command(subcommand)]
     pub(super) command: Option<Command>,
 }
@@ -73,6 +85,9 @@ pub(super) enum Command {
     },
     /// Measure methods against each other on texts with references
     Eval(Box<eval::EvalArgs>),
+    /// Serve the terminal interface: commands on stdin, events on stdout
+    #[command(hide = true)]
+    Engine(EngineArgs),
     /// List the tasks there are and which of them have an adapter
     Tasks {
         /// As JSON
@@ -273,6 +288,16 @@ fn above_zero(text: &str) -> Result<f32, String> {
 
 fn share(text: &str) -> Result<f32, String> {
     number(text, |number| (0.0..=1.0).contains(&number), "between 0 and 1")
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EngineArgs {
+    /// Where models are downloaded from
+    #[arg(long, value_name = "URL", env = "HF_ENDPOINT", default_value = "https://huggingface.co")]
+    pub(super) endpoint: String,
+    /// Refuse to use the network
+    #[arg(long, env = "HF_HUB_OFFLINE", value_parser = FalseyValueParser::new(), action = clap::ArgAction::SetTrue)]
+    pub(super) offline: bool,
 }
 
 #[derive(Debug, Subcommand)]

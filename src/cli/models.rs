@@ -102,15 +102,13 @@ fn pull(session: &Session, store: &Store<'_>, name: &str, endpoint: &str, offlin
     if offline {
         return Err(Failure::new(Exit::Failed, "HF_HUB_OFFLINE is set: nothing is downloaded"));
     }
-    let (Some(repo), Some(file)) = (&entry.repo, entry.file.to_str()) else {
+    let Some(source) = model::Source::of(entry, endpoint) else {
         return Err(Failure::new(
             Exit::Usage,
             format!("the configuration names no `repo` for `{name}` to download from"),
         ));
     };
-    let url = format!("{}/{repo}/resolve/main/{file}", endpoint.trim_end_matches('/'));
-    let source = model::Source { url, sha256: entry.sha256, size: entry.size };
-    let target = store.folder.join(file);
+    let target = store.folder.join(&entry.file);
     let bar = session.console.progress("downloading", Unit::Bytes);
     let result = model::pull(&source, &target, &mut |progress| {
         bar.set_length(progress.total.unwrap_or(0));

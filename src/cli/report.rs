@@ -4,27 +4,18 @@
 //! the last of which is `run.finished` or `run.failed`. In both, text is as the model gave it: JSON escapes what is harmful.
 
 use std::io::{self, Write};
-use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::engine::{Step, Stop};
 use crate::plan::Plan;
-use crate::run::{ComposedAdapter, Event, Report};
+use crate::run::{Event, Figures, Report, Setup, millis};
 use crate::sanitize::sanitize;
 
 use super::exit::Failure;
 
 /// The version of the JSON that is printed.
 const SCHEMA: u32 = 1;
-
-/// What a run took before its passes.
-#[derive(Debug, Clone, PartialEq)]
-pub(super) struct Setup {
-    pub(super) load: Duration,
-    pub(super) compose: Duration,
-    pub(super) adapters: Vec<ComposedAdapter>,
-}
 
 /// Hears what happens in a run and prints what is to be printed of it.
 pub(super) trait Reporter {
@@ -149,7 +140,7 @@ pub(super) fn describe(plan: &Plan) -> Value {
 
 /// Everything about a run that is over. Usage is summed over its passes, `ctx` is the largest context.
 fn envelope(plan: &Plan, setup: &Setup, report: &Report) -> Value {
-    let sums = Sums::of(report);
+    let sums = Figures::of(setup, report);
     let stop = report.stop();
     let steps: Vec<Value> = report
         .passes
@@ -167,7 +158,7 @@ fn envelope(plan: &Plan, setup: &Setup, report: &Report) -> Value {
         "usage": {"prompt_tokens": sums.prompt, "output_tokens": sums.output, "ctx": sums.context},
         "timing": {
             "load_ms": millis(setup.load), "compose_ms": millis(setup.compose), "ttft_ms": millis(sums.first_token),
-            "prefill_tps": per_second(sums.prompt, sums.prefill), "decode_tps": per_second(sums.output, sums.decode),
+            "prefill_tps": sums.prefill_speed(), "decode_tps": sums.decode_speed(),
             "threads": sums.threads,
         },
         "truncated": matches!(stop, Stop::MaxTokens | Stop::ContextFull),
@@ -179,66 +170,22 @@ fn envelope(plan: &Plan, setup: &Setup, report: &Report) -> Value {
     object
 }
 
-/// A run's figures over all its passes.
-struct Sums {
-    prompt: usize,
-    output: usize,
-    context: u32,
-    prefill: Duration,
-    decode: Duration,
-    /// From the first pass's start to the first token of the answer.
-    first_token: Duration,
-    threads: usize,
-}
-
-impl Sums {
-    fn of(report: &Report) -> Self {
-        let outcomes = || report.passes.iter().map(|pass| &pass.outcome);
-        let before = report.passes.len().saturating_sub(1);
-        let earlier: Duration = outcomes().take(before).map(|outcome| outcome.prefill + outcome.decode).sum();
-        Self {
-            prompt: outcomes().map(|outcome| outcome.prompt_tokens).sum(),
-            output: outcomes().map(|outcome| outcome.output_tokens).sum(),
-            context: outcomes().map(|outcome| outcome.context).max().unwrap_or(0),
-            prefill: outcomes().map(|outcome| outcome.prefill).sum(),
-            decode: outcomes().map(|outcome| outcome.decode).sum(),
-            first_token: earlier + outcomes().next_back().map_or(Duration::ZERO, |outcome| outcome.first_token),
-            threads: outcomes().next_back().map_or(0, |outcome| outcome.threads),
-        }
-    }
-}
-
 /// The figures as people read them.
 pub(super) fn stats(setup: &Setup, report: &Report) -> String {
-    let sums = Sums::of(report);
-    let rate = |tokens, time| per_second(tokens, time);
+    let sums = Figures::of(setup, report);
     format!(
         "{} pass{}, {} prompt tokens at {}/s, {} output tokens at {}/s on {} threads; \
          load {} ms, compose {} ms, first token after {} ms, context {}",
         report.passes.len(),
         if report.passes.len() == 1 { "" } else { "es" },
         sums.prompt,
-        rate(sums.prompt, sums.prefill),
+        sums.prefill_speed(),
         sums.output,
-        rate(sums.output, sums.decode),
+        sums.decode_speed(),
         sums.threads,
         millis(setup.load),
         millis(setup.compose),
         millis(sums.first_token),
         sums.context,
     )
-}
-
-/// Milliseconds with one digit behind the point.
-fn millis(time: Duration) -> f64 {
-    (time.as_secs_f64() * 10_000.0).round() / 10.0
-}
-
-/// Tokens a second with one digit behind the point.
-#[expect(clippy::cast_precision_loss, reason = "token counts are small")]
-fn per_second(tokens: usize, time: Duration) -> f64 {
-    match time.is_zero() {
-        true => 0.0,
-        false => (tokens as f64 / time.as_secs_f64() * 10.0).round() / 10.0,
-    }
 }

@@ -14,7 +14,7 @@ use crate::engine::llama::{Llama, LoadOptions};
 use crate::engine::{Engine, EngineError, Sampling, Step, Stop};
 use crate::file;
 use crate::plan::{Ask, Plan};
-use crate::run::{self, Event, Report};
+use crate::run::{self, Event, Report, Setup};
 use crate::sanitize::sanitize;
 
 use super::Session;
@@ -22,7 +22,7 @@ use super::args::Options;
 use super::console::{Console, Unit};
 use super::exit::{Exit, Failure};
 use super::input;
-use super::report::{self, Human, Json, Reporter, Setup};
+use super::report::{self, Human, Json, Reporter};
 use super::signals::Signals;
 
 /// Runs tasks on a document.

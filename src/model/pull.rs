@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use ureq::http::StatusCode;
 
+use crate::config::ModelEntry;
 use crate::digest::Digest;
 
 /// How often a connection that broke off is taken up again.
@@ -25,6 +26,16 @@ pub struct Source {
     pub sha256: Option<Digest>,
     /// Its size in bytes, where it is known.
     pub size: Option<u64>,
+}
+
+impl Source {
+    /// Where a known model is downloaded from; `None` where the configuration does not say.
+    #[must_use]
+    pub fn of(entry: &ModelEntry, endpoint: &str) -> Option<Self> {
+        let (repo, file) = (entry.repo.as_ref()?, entry.file.to_str()?);
+        let url = format!("{}/{repo}/resolve/main/{file}", endpoint.trim_end_matches('/'));
+        Some(Self { url, sha256: entry.sha256, size: entry.size })
+    }
 }
 
 /// How far a download is.
