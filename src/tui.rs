@@ -227,11 +227,7 @@ impl Loop {
                 Effect::Quit => return Ok(After::Leave),
                 Effect::Send(command) => drop(self.worker.as_ref().map(|worker| worker.send(command))),
                 Effect::SendDocument(text) => drop(self.worker.as_ref().map(|worker| worker.send_document(text))),
-                Effect::Restart => {
-                    self.start_engine();
-                    let again = self.app.start();
-                    Box::pin(self.perform(again)).await?;
-                }
+                Effect::Restart => self.start_engine(),
                 Effect::Suspend => self.suspend()?,
                 Effect::Redraw => self.screen.clear()?,
                 Effect::Mouse(on) => self.screen.set_mouse(on)?,

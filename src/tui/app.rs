@@ -365,6 +365,13 @@ impl App {
         self.popup.as_ref()
     }
 
+    /// The model's name, of one that was given by path the file's.
+    pub(crate) fn model_name(&self) -> &str {
+        let model = &self.choice.model;
+        let stem = || Path::new(model).file_stem().and_then(|stem| stem.to_str()).unwrap_or(model);
+        if model.contains(std::path::MAIN_SEPARATOR) { stem() } else { model }
+    }
+
     pub(crate) fn message(&self) -> Option<&Result<String, String>> {
         self.message.as_ref()
     }

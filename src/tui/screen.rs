@@ -6,12 +6,19 @@ use crossterm::clipboard::CopyToClipboard;
 use crossterm::cursor::Show;
 use crossterm::event::{DisableBracketedPaste, DisableMouseCapture, EnableBracketedPaste, EnableMouseCapture};
 use crossterm::terminal::{
-    BeginSynchronizedUpdate, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
+    BeginSynchronizedUpdate, Clear, ClearType, EndSynchronizedUpdate, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode,
     enable_raw_mode,
 };
 use crossterm::{execute, queue};
 use ratatui::backend::CrosstermBackend;
 use ratatui::{Frame, Terminal};
+
+type Drawing = Terminal<CrosstermBackend<BufWriter<Stdout>>>;
+
+/// ratatui's terminal, which believes that the screen is empty.
+fn terminal() -> io::Result<Drawing> {
+    Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout())))
+}
 
 /// Whether there is a terminal to draw on and one to read keys from.
 pub(super) fn there_is_one() -> bool {
@@ -20,7 +27,7 @@ pub(super) fn there_is_one() -> bool {
 
 /// A terminal that is ours. Dropping it gives it back; so does a panic.
 pub(super) struct Screen {
-    terminal: Terminal<CrosstermBackend<BufWriter<Stdout>>>,
+    terminal: Drawing,
     mouse: bool,
 }
 
@@ -31,8 +38,7 @@ impl Screen {
             drop(give_back());
             usual(panic);
         }));
-        let terminal = Terminal::new(CrosstermBackend::new(BufWriter::with_capacity(1 << 16, io::stdout())))?;
-        let mut screen = Self { terminal, mouse };
+        let mut screen = Self { terminal: terminal()?, mouse };
         screen.take()?;
         Ok(screen)
     }
@@ -54,8 +60,11 @@ impl Screen {
         self.clear()
     }
 
+    /// Forgets what is on the screen. ratatui's own way asks the terminal for its cursor, and the answer would come as keys.
     pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        execute!(io::stdout(), Clear(ClearType::All))?;
+        self.terminal = terminal()?;
+        Ok(())
     }
 
     pub(super) fn size(&self) -> io::Result<(u16, u16)> {

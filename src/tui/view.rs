@@ -59,3 +59,8 @@ fn frame_in(block: Block<'_>, frame: &mut Frame<'_>, area: Rect) -> Rect {
 fn count(number: usize, one: &str) -> String {
     format!("{number} {one}{}", if number == 1 { "" } else { "s" })
 }
+
+/// `1 pass`, `2 passes`.
+fn passes(number: usize) -> String {
+    format!("{number} pass{}", if number == 1 { "" } else { "es" })
+}

@@ -12,9 +12,12 @@ mod merge;
 mod models;
 mod offline;
 mod peft;
+mod pty;
 mod tasks;
 mod train;
 mod train_cli;
+mod ui;
+mod worker;
 
 #[cfg(feature = "download")]
 mod pull;

@@ -1,7 +1,10 @@
 //! What tests share: tiny real models, adapters, a folder of their own, the program run as users run it.
 
 pub mod cli;
+pub mod pty;
+pub mod script;
 pub mod tiny;
+pub mod ui;
 
 use std::path::{Path, PathBuf};
 

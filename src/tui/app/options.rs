@@ -74,7 +74,8 @@ pub(crate) fn change(choice: &mut Choice, row: usize, up: bool, config: &Config)
     let Some(slider) = sliders(choice).get(row).copied() else { return };
     let moved = |value: f32, step: f32, least: f32, most: f32| {
         let value = value + if up { step } else { -step };
-        ((value / step).round() * step).clamp(least, most)
+        // Hundredths, so that what is shown is what is meant.
+        (((value / step).round() * step * 100.0).round() / 100.0).clamp(least, most)
     };
     match slider {
         Slider::Method => next_method(choice, up),

@@ -79,6 +79,15 @@ pub(crate) fn popup(screen: Rect, large: bool) -> Rect {
     Rect { x, y, width, height }
 }
 
+/// A popup for a short list of so many rows.
+pub(crate) fn short(screen: Rect, rows: usize) -> Rect {
+    let large = popup(screen, true);
+    let height = u16::try_from(rows + 5).unwrap_or(u16::MAX).min(large.height);
+    let width = large.width.min(60);
+    let (x, y) = (screen.x + (screen.width - width) / 2, screen.y + (screen.height - height) / 2);
+    Rect { x, y, width, height }
+}
+
 /// A popup's inside with a list and what is shown beside it: the line that is typed stands above both.
 pub(crate) fn halves(popup: Rect) -> (Rect, Rect) {
     let inner = inside(popup);

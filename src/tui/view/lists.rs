@@ -8,7 +8,7 @@ use ratatui::widgets::{Paragraph, Wrap};
 use crate::tui::app::{App, Pane, bytes, window};
 use crate::tui::theme::{Role, Theme};
 
-use super::{count, frame_in, framed};
+use super::{count, frame_in, framed, passes};
 
 pub(super) fn documents(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let documents = app.documents();
@@ -74,13 +74,13 @@ pub(super) fn plan(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) 
     } else if let Some(problem) = &measured.problem {
         lines.push(Line::styled(problem.message.clone(), theme[Role::Error]));
     } else if let Some(summary) = &measured.summary {
-        let passes = if summary.passes == 1 { "1 pass".to_owned() } else { format!("{} passes", summary.passes) };
+        let passes = passes(summary.passes);
         lines.push(Line::from(vec![
             Span::styled(summary.strategy.clone(), theme[Role::Good]),
             Span::raw(format!(", {passes}")),
         ]));
         for (name, weight) in &summary.adapters {
-            let weight = if summary.passes > 1 { String::new() } else { format!("{weight} × ") };
+            let weight = if summary.passes > 1 { String::new() } else { format!("{} × ", (weight * 100.0).round() / 100.0) };
             lines.push(Line::raw(format!("{weight}{name}")));
         }
         if summary.calibrated {

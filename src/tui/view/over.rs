@@ -15,7 +15,13 @@ use super::{frame_in, framed, layout, texts};
 pub(super) fn popup(app: &App, theme: &Theme, frame: &mut Frame<'_>, screen: Rect) {
     match app.popup() {
         None => {}
-        Some(Popup::Chooser(chooser)) => self::chooser(chooser, theme, frame, layout::popup(screen, true)),
+        Some(Popup::Chooser(chooser)) => {
+            let area = match chooser.purpose {
+                For::Palette | For::Files { .. } | For::History => layout::popup(screen, true),
+                For::Themes(_) | For::Models | For::Methods => layout::short(screen, chooser.rows().len()),
+            };
+            self::chooser(chooser, theme, frame, area);
+        }
         Some(Popup::Prompt(prompt)) => {
             let title = match prompt.asked {
                 Asked::Save => "Save the answer as (.md with front matter, else plain text)",

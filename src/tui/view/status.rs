@@ -11,10 +11,12 @@ use crate::tui::app::{App, Pane, Phase};
 use crate::tui::page::width;
 use crate::tui::theme::{Role, Theme};
 
+use super::count;
+
 pub(super) fn title(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
     let left = Line::from(vec![
         Span::styled(" nfold ", theme[Role::Title]),
-        Span::styled(sanitize(&app.choice().model), theme[Role::Muted]),
+        Span::styled(sanitize(app.model_name()), theme[Role::Muted]),
     ]);
     frame.render_widget(Paragraph::new(left), area);
     let (text, role) = engine(app);
@@ -51,15 +53,15 @@ pub(super) fn status(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect
             parts.extend(answer.first_token.map(|time| format!("first token after {:.2} s", time.as_secs_f64())));
             let prompt = app.link().measured.tokens.filter(|_| !answer.phase.is_over());
             let context =
-                answer.figures.as_ref().map(|figures| (figures.prompt + figures.output, figures.context as usize));
+                answer.figures.as_ref().map(|figures| ((figures.prompt + figures.output).min(figures.context as usize), figures.context as usize));
             let used = context.or_else(|| prompt.map(|(prompt, limit)| (prompt + answer.tokens, limit)));
             parts.extend(used.map(|(used, of)| format!("context {used} of {of}")));
             parts.extend(answer.figures.as_ref().map(|figures| {
                 format!(
-                    "prompt {} at {:.0} tok/s, {} threads",
+                    "prompt {} at {:.0} tok/s, {}",
                     figures.prompt,
                     figures.prefill_speed(),
-                    figures.threads
+                    count(figures.threads, "thread")
                 )
             }));
             (parts.join(" · "), if app.answers().is_running() { Role::Busy } else { Role::Muted })

@@ -62,8 +62,10 @@ fn matches(page: &Page) -> impl Iterator<Item = (Range<usize>, Role)> {
     page.matches().into_iter().map(|range| (range, Role::Match))
 }
 
-fn percent(page: &Page) -> String {
-    page.percent().map_or_else(String::new, |percent| format!(" · {percent} %"))
+/// How far the window is, for the frame's lower right corner.
+fn percent(page: &Page, theme: &Theme) -> Line<'static> {
+    let text = page.percent().map_or_else(String::new, |percent| format!(" {percent} % "));
+    Line::styled(text, theme[Role::Muted]).right_aligned()
 }
 
 pub(super) fn document(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
@@ -78,13 +80,13 @@ pub(super) fn document(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Re
     };
     let mut about = vec![count(document.words, "word")];
     if let Some((tokens, limit)) = app.link().measured.tokens {
-        about.push(count(tokens, "token"));
-        about.push(format!("{} % of the context", tokens * 100 / limit.max(1)));
+        about.push(format!("{} ({} % of context)", count(tokens, "token"), tokens * 100 / limit.max(1)));
     }
     let over = app.link().measured.tokens.is_some_and(|(tokens, limit)| tokens >= limit);
-    let about = format!(" · {}{}", about.join(" · "), percent(&document.page));
+    let about = format!(" · {}", about.join(" · "));
     let about = Span::styled(about, theme[if over { Role::Error } else { Role::Muted }]);
-    let inner = frame_in(framed(theme, vec![document.name.clone().into(), about], focused), frame, area);
+    let block = framed(theme, vec![document.name.clone().into(), about], focused);
+    let inner = frame_in(block.title_bottom(percent(&document.page, theme)), frame, area);
     page(&document.page, &matches(&document.page).collect(), theme, frame, inner);
 }
 
@@ -114,11 +116,11 @@ pub(super) fn answers(app: &App, theme: &Theme, frame: &mut Frame<'_>, areas: &[
             Some(summary) => format!("{} · {}", summary.combination, summary.strategy),
             None => answer.ask.tasks.join("+"),
         };
-        let title = vec![title.into(), Span::styled(percent(&answer.page), theme[Role::Muted])];
         let (text, role) = footer(answer);
         let foot = Line::styled(format!(" {text} "), theme[role]);
-        let block = framed(theme, title, focused && index == answers.index()).title_bottom(foot);
-        let inner = frame_in(block, frame, *area);
+        let block = framed(theme, vec![title.into()], focused && index == answers.index());
+        let block = block.title(score(answer, area.width, theme)).title_bottom(foot);
+        let inner = frame_in(block.title_bottom(percent(&answer.page, theme)), frame, *area);
         one(app, answer, theme, frame, inner);
     }
 }
@@ -192,14 +194,20 @@ fn footer(answer: &Answer) -> (String, Role) {
     };
     let pass = answer.pass.as_ref().filter(|(_, of, _)| *of > 1 && !answer.phase.is_over());
     let pass = pass.map_or_else(String::new, |(index, of, task)| format!("pass {} of {of}, {task}: ", index + 1));
-    let score = answer.score.map(|score| format!(" · ROUGE-L {:.1} · chrF++ {:.1}", score.rouge * 100.0, score.chrf));
-    (format!("{pass}{text}{}", score.unwrap_or_default()), role)
+    (format!("{pass}{text}"), role)
+}
+
+/// The likeness to the reference, for the frame's upper right corner.
+fn score(answer: &Answer, width: u16, theme: &Theme) -> Line<'static> {
+    let (rouge, chrf) = if width >= 48 { ("ROUGE-L", "chrF++") } else { ("R-L", "chrF") };
+    let text = answer.score.map(|score| format!(" {rouge} {:.1} {chrf} {:.1} ", score.rouge * 100.0, score.chrf));
+    Line::styled(text.unwrap_or_default(), theme[Role::Good]).right_aligned()
 }
 
 fn figures(answer: &Answer, stop: Stop) -> String {
     let cut = if matches!(stop, Stop::MaxTokens | Stop::ContextFull) { "cut off · " } else { "" };
     let Some(figures) = &answer.figures else { return format!("{cut}done") };
-    let passes = if figures.passes == 1 { "1 pass".to_owned() } else { format!("{} passes", figures.passes) };
+    let passes = super::passes(figures.passes);
     let seconds = (figures.prefill + figures.decode).as_secs_f64();
-    format!("{cut}{passes} · {seconds:.1} s · {} · {:.0} tok/s", count(figures.output, "token"), figures.decode_speed())
+    format!("{cut}{passes} · {seconds:.1} s · {:.0} tok/s · {}", figures.decode_speed(), count(figures.output, "token"))
 }
