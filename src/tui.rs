@@ -234,7 +234,9 @@ impl Loop {
                 Effect::Theme(name) => {
                     let (theme, problem) = self.performer.theme(&name);
                     self.theme = theme;
-                    problem.into_iter().for_each(|problem| self.app.tell(Err(problem)));
+                    if let Some(problem) = problem {
+                        self.app.tell(Err(problem));
+                    }
                 }
                 Effect::Edit(text) => self.edit(&text).await?,
                 other => self.performer.perform(other),

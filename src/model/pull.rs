@@ -140,7 +140,7 @@ impl Download<'_> {
             ureq::Agent::config_builder()
                 .http_status_as_error(false)
                 .timeout_connect(Some(Duration::from_secs(20)))
-                .timeout_recv_response(Some(Duration::from_secs(60)))
+                .timeout_recv_response(Some(Duration::from_mins(1)))
                 .build(),
         );
         let mut request = agent.get(url).header("User-Agent", concat!("nfold/", env!("CARGO_PKG_VERSION")));

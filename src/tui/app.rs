@@ -248,7 +248,7 @@ impl App {
             return Vec::new();
         }
         self.source = (document.name.clone(), document.page.text().to_owned());
-        self.settings = self.choice.settings();
+        self.settings = self.choice.settings(&self.config);
         self.answers.begin(methods.iter().map(|method| self.choice.ask(*method, &self.config)).collect());
         self.focus = Pane::Answer;
         self.run_next(now)

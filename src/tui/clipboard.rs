@@ -1,7 +1,7 @@
 //! Copying: to tmux where it is around, to the system's clipboard, through the terminal, to a file.
 
 use std::io::Write;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::mpsc::{self, Sender};
 use std::thread;
@@ -40,7 +40,7 @@ impl Clipboard {
     }
 }
 
-fn copy(text: String, system: &mut Option<arboard::Clipboard>, environment: &Environment, file: &PathBuf) -> Outside {
+fn copy(text: String, system: &mut Option<arboard::Clipboard>, environment: &Environment, file: &Path) -> Outside {
     let told = |message: &str| Outside::Event(Event::Told(Ok(message.to_owned())));
     if environment.tmux && to_tmux(&text) {
         return told("copied to tmux's buffer and the clipboard of its terminal");

@@ -38,7 +38,7 @@ impl Keymap {
             for text in texts {
                 match parse(&text) {
                     Ok(key) if is_digit(key) => {
-                        problems.push(format!("`{text}` turns a task on; `keys.{}` cannot have it", row.word))
+                        problems.push(format!("`{text}` turns a task on; `keys.{}` cannot have it", row.word));
                     }
                     Ok(key) => found.push(key.normalized()),
                     Err(_) => problems

@@ -126,6 +126,7 @@ struct File {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "switches of a file")]
 struct Look {
     fg: Option<String>,
     bg: Option<String>,
@@ -303,7 +304,7 @@ mod tests {
     fn a_mistake_is_told() {
         let folder = tempfile::tempdir().unwrap();
         let whole = BUILT_IN[0].1;
-        let no_color = whole.replacen("#", "#x", 1);
+        let no_color = whole.replacen('#', "#x", 1);
         let no_role = whole.replacen("\n[roles.text]", "\n[roles.textt]", 1);
         let one_less: String =
             whole.split("\n[roles.").filter(|part| !part.starts_with("key]")).collect::<Vec<_>>().join("\n[roles.");

@@ -6,8 +6,12 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a benchmark that cannot run stops")]
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
+mod interface;
 mod peers;
 mod processes;
+#[path = "../support/pty.rs"]
+#[expect(dead_code, unreachable_pub, reason = "the tests use all of it")]
+mod pty;
 #[cfg(feature = "train")]
 mod training;
 
@@ -59,6 +63,9 @@ fn main() {
         bench.composing();
         bench.first_token();
         bench.busy();
+    }
+    if wanted("interface") {
+        interface::measure(&bench.document);
     }
     #[cfg(feature = "train")]
     if wanted("training") {

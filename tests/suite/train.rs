@@ -294,7 +294,7 @@ fn a_resumed_training_ends_as_an_uninterrupted_one() {
         start: None,
         groups: &groups,
         settings: &settings,
-        checkpoint: Some((&path, Duration::from_secs(3600))),
+        checkpoint: Some((&path, Duration::from_hours(1))),
         resume,
     };
     let half = train::learn(&job(false), &mut |event| match event {

@@ -1,5 +1,6 @@
 //! The engine's process, and the script that stands in for it in tests of the interface: one contract for both.
 
+use std::collections::VecDeque;
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
@@ -45,7 +46,7 @@ impl Talks for Process {
     }
 }
 
-struct Scripted(Script, std::collections::VecDeque<Event>);
+struct Scripted(Script, VecDeque<Event>);
 
 impl Talks for Scripted {
     fn tell(&mut self, command: Command) {
@@ -67,7 +68,10 @@ fn job(talks: &mut dyn Talks) -> Vec<Event> {
     let mut events = Vec::new();
     loop {
         let event = talks.hear();
-        let last = matches!(event, Event::Finished { .. } | Event::Failed { .. } | Event::Counted { .. } | Event::Pulled { .. });
+        let last = matches!(
+            event,
+            Event::Finished { .. } | Event::Failed { .. } | Event::Counted { .. } | Event::Pulled { .. }
+        );
         if !matches!(event, Event::Loading(_)) {
             events.push(event);
         }
@@ -92,10 +96,16 @@ fn obeys_the_contract(talks: &mut dyn Talks, model: &str) {
     talks.tell(Command::Run { job: JobId(2), ask: one.clone() });
     let events = job(talks);
     assert!(matches!(events[0], Event::Planned { job: JobId(2), .. }));
-    let steps: Vec<&Progress> = events.iter().filter_map(|event| if let Event::Progress { job: JobId(2), progress } = event { Some(progress) } else { None }).collect();
+    let steps: Vec<&Progress> = events
+        .iter()
+        .filter_map(|event| if let Event::Progress { job: JobId(2), progress } = event { Some(progress) } else { None })
+        .collect();
     assert_eq!(steps.len() + 2, events.len());
     assert!(matches!(steps[..2], [Progress::Composing, Progress::Pass { index: 0, of: 1, .. }]));
-    let prefill: Vec<(usize, usize)> = steps.iter().filter_map(|step| if let Progress::Prefill { done, total } = step { Some((*done, *total)) } else { None }).collect();
+    let prefill: Vec<(usize, usize)> = steps
+        .iter()
+        .filter_map(|step| if let Progress::Prefill { done, total } = step { Some((*done, *total)) } else { None })
+        .collect();
     assert!(prefill.is_sorted() && prefill.last().is_some_and(|(done, total)| done == total));
     let tokens = steps.iter().filter(|step| matches!(step, Progress::Token { answer: true, .. })).count();
     match events.last() {
@@ -115,8 +125,13 @@ fn obeys_the_contract(talks: &mut dyn Talks, model: &str) {
     // One pass for each task: only the last one's text is the answer.
     talks.tell(Command::Run { job: JobId(5), ask: ask(model, &["summarize", "translate:es"], Method::MultiStep) });
     let events = job(talks);
-    let passes = events.iter().filter(|event| matches!(event, Event::Progress { progress: Progress::Pass { of: 2, .. }, .. })).count();
-    let first = events.iter().find_map(|event| if let Event::Progress { progress: Progress::Token { answer, .. }, .. } = event { Some(*answer) } else { None });
+    let passes = events
+        .iter()
+        .filter(|event| matches!(event, Event::Progress { progress: Progress::Pass { of: 2, .. }, .. }))
+        .count();
+    let first = events.iter().find_map(|event| {
+        if let Event::Progress { progress: Progress::Token { answer, .. }, .. } = event { Some(*answer) } else { None }
+    });
     assert_eq!((passes, first), (2, Some(false)), "{events:?}");
 }
 
@@ -137,7 +152,7 @@ fn the_process_obeys_the_contract() {
 
 #[test]
 fn the_script_obeys_the_contract() {
-    obeys_the_contract(&mut Scripted(Script::new("One two three."), Default::default()), "tiny");
+    obeys_the_contract(&mut Scripted(Script::new("One two three."), VecDeque::default()), "tiny");
 }
 
 #[test]
@@ -151,7 +166,9 @@ fn a_missing_model_is_a_problem_of_its_own_and_others_have_words() {
     }
     process.tell(Command::Pull { job: JobId(2), model: "smollm2-135m".to_owned() });
     match process.hear() {
-        Event::Failed { job: JobId(2), problem } => assert!(problem.message.contains("HF_HUB_OFFLINE") || problem.message.contains("without downloads")),
+        Event::Failed { job: JobId(2), problem } => {
+            assert!(problem.message.contains("HF_HUB_OFFLINE") || problem.message.contains("without downloads"));
+        }
         other => panic!("{other:?}"),
     }
     let model = world.model();
@@ -172,7 +189,9 @@ fn a_long_document_is_counted_by_its_head() {
     process.tell(Command::Measure { job: JobId(1), ask: ask(model.to_str().unwrap(), &["summarize"], Method::Auto) });
     match job(&mut process).pop() {
         // The tiny model has a token for each byte.
-        Some(Event::Counted { tokens, limit: 256, .. }) => assert!((1_990_000..2_100_000).contains(&tokens), "{tokens}"),
+        Some(Event::Counted { tokens, limit: 256, .. }) => {
+            assert!((1_990_000..2_100_000).contains(&tokens), "{tokens}");
+        }
         other => panic!("{other:?}"),
     }
 }

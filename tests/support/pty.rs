@@ -6,15 +6,16 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
+use portable_pty::{Child, MasterPty, PtySize, native_pty_system};
 
-use super::World;
+pub use portable_pty::CommandBuilder;
 
 /// How long a screen or an end is waited for: much longer than it takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Pty {
     screen: vt100::Parser,
+    received: usize,
     bytes: Receiver<Vec<u8>>,
     input: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
@@ -30,19 +31,10 @@ fn nonzero(count: u16) -> NonZero<u16> {
 }
 
 impl Pty {
-    /// Runs a program in an empty home, in a terminal of so many columns and rows.
-    pub fn start(world: &World, columns_and_rows: (u16, u16), program: &str, arguments: &[&str]) -> Self {
+    /// Runs a program in a terminal of so many columns and rows.
+    pub fn start(columns_and_rows: (u16, u16), mut command: CommandBuilder) -> Self {
         let pair = native_pty_system().openpty(size(columns_and_rows)).unwrap();
-        let mut command = CommandBuilder::new(program);
-        command.args(arguments);
-        command.cwd(world.folder());
-        command.env_clear();
-        command.env("HOME", world.path("home"));
-        command.env("NFOLD_HOME", world.path("home"));
-        command.env("NFOLD_ADAPTERS", world.path("adapters"));
         command.env("TERM", "xterm-256color");
-        command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
-        command.env("EDITOR", "sed -i s/good/better/");
         let child = pair.slave.spawn_command(command).unwrap();
         drop(pair.slave);
         let mut reader = pair.master.try_clone_reader().unwrap();
@@ -58,14 +50,7 @@ impl Pty {
         });
         let input = pair.master.take_writer().unwrap();
         let screen = vt100::Parser::new(nonzero(columns_and_rows.1), nonzero(columns_and_rows.0), 0);
-        Self { screen, bytes, input, child, master: pair.master }
-    }
-
-    /// nfold itself, with the tiny model.
-    pub fn nfold(world: &World, arguments: &[&str]) -> Self {
-        let model = world.model();
-        let arguments: Vec<&str> = ["-m", model.to_str().unwrap()].into_iter().chain(arguments.iter().copied()).collect();
-        Self::start(world, (100, 30), env!("CARGO_BIN_EXE_nfold"), &arguments)
+        Self { screen, received: 0, bytes, input, child, master: pair.master }
     }
 
     pub fn send(&mut self, text: &str) {
@@ -86,7 +71,7 @@ impl Pty {
         let end = Instant::now() + PATIENCE;
         while !fits(self.screen.screen()) {
             match self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.screen.process(&bytes),
+                Ok(bytes) => self.take(&bytes),
                 Err(error) => panic!("no {what} ({error}); the screen shows\n{}", self.contents()),
             }
         }
@@ -95,6 +80,24 @@ impl Pty {
 
     pub fn wait_for(&mut self, text: &str) -> String {
         self.wait_until(text, |screen| screen.contents().contains(text))
+    }
+
+    /// Takes in what comes in some time.
+    pub fn wait_nothing(&mut self, time: Duration) {
+        let end = Instant::now() + time;
+        while let Ok(bytes) = self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            self.take(&bytes);
+        }
+    }
+
+    fn take(&mut self, bytes: &[u8]) {
+        self.received += bytes.len();
+        self.screen.process(bytes);
+    }
+
+    /// Bytes that came so far.
+    pub fn received(&self) -> usize {
+        self.received
     }
 
     pub fn resize(&mut self, columns_and_rows: (u16, u16)) {
@@ -110,7 +113,7 @@ impl Pty {
     pub fn exit(mut self) -> (u32, Self) {
         let end = Instant::now() + PATIENCE;
         while let Ok(bytes) = self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            self.screen.process(&bytes);
+            self.take(&bytes);
         }
         let status = self.child.wait().unwrap();
         (status.exit_code(), self)
@@ -119,7 +122,9 @@ impl Pty {
     /// Whether the terminal was given back.
     pub fn is_given_back(&self) -> bool {
         let screen = self.screen.screen();
-        !screen.alternate_screen() && !screen.hide_cursor() && !screen.bracketed_paste()
+        !screen.alternate_screen()
+            && !screen.hide_cursor()
+            && !screen.bracketed_paste()
             && screen.mouse_protocol_mode() == vt100::MouseProtocolMode::None
     }
 }

@@ -30,7 +30,15 @@ impl Script {
     pub fn new(answer: &str) -> Self {
         let tokens = answer.split_inclusive(' ').map(str::to_owned).collect();
         let (document, cancelled) = (String::new(), JobId(0));
-        Self { tokens, end: Some(Ok(Stop::EndOfGeneration)), model: true, mute: false, limit: 8192, document, cancelled }
+        Self {
+            tokens,
+            end: Some(Ok(Stop::EndOfGeneration)),
+            model: true,
+            mute: false,
+            limit: 8192,
+            document,
+            cancelled,
+        }
     }
 
     pub fn without_end(answer: &str) -> Self {

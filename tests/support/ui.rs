@@ -1,5 +1,6 @@
 //! The interface without a terminal: keys in, screens out. Effects for the engine are done by a script, others are kept.
 
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -128,7 +129,8 @@ impl Ui {
                 let said = said(run);
                 let color = |color: Option<Color>| color.map_or_else(|| "-".to_owned(), |color| color.to_string());
                 if !said.trim().is_empty() {
-                    text += &format!("{:<8} {:<8} {:<12} {}\n", color(style.fg), color(style.bg), format!("{:?}", style.add_modifier), said.trim());
+                    let (fg, bg, how) = (color(style.fg), color(style.bg), format!("{:?}", style.add_modifier));
+                    let _ = writeln!(text, "{fg:<8} {bg:<8} {how:<12} {}", said.trim());
                 }
             }
         }
@@ -166,9 +168,9 @@ fn styled(buffer: &Buffer) -> String {
     };
     let (mut text, mut roles) = (String::new(), String::new());
     for row in rows(buffer) {
-        text += &format!("{}\n", said(row).trim_end());
+        let _ = writeln!(text, "{}", said(row).trim_end());
         let drawn: String = row.iter().map(letter).collect();
-        roles += &format!("{}\n", drawn.trim_end_matches('.'));
+        let _ = writeln!(roles, "{}", drawn.trim_end_matches('.'));
     }
     let used = Role::ALL.into_iter().filter(|role| roles.contains(char::from(b'a' + *role as u8)));
     let legend: Vec<String> = used.map(|role| format!("{} {role:?}", char::from(b'a' + role as u8))).collect();

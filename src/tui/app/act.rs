@@ -19,7 +19,7 @@ impl App {
                 self.move_in(action);
             }
             Action::Toggle => return self.toggle(self.choice.cursor()),
-            Action::Language => self.popup = Some(Popup::Prompt(Prompt::new(Asked::Language, ""))),
+            Action::Language => self.popup = Some(Popup::Prompt(Box::new(Prompt::new(Asked::Language, "")))),
             Action::Method => options::next_method(&mut self.choice, true),
             Action::Options => self.popup = Some(Popup::Options(0)),
             Action::Compare => self.choose_methods(),
@@ -32,7 +32,7 @@ impl App {
             Action::NextDocument => self.documents.cycle(true),
             Action::PreviousDocument => self.documents.cycle(false),
             Action::Reference => self.toggle_reference(),
-            Action::Search => self.popup = Some(Popup::Prompt(Prompt::new(Asked::Search, ""))),
+            Action::Search => self.popup = Some(Popup::Prompt(Box::new(Prompt::new(Asked::Search, "")))),
             Action::NextMatch => self.find(true),
             Action::PreviousMatch => self.find(false),
             Action::Copy => return self.copy(),
@@ -60,9 +60,9 @@ impl App {
         if self.focus == Pane::Answer && self.answers.step(forward) {
             return;
         }
-        const ORDER: [Pane; 4] = [Pane::Documents, Pane::Tasks, Pane::Document, Pane::Answer];
-        let at = ORDER.iter().position(|pane| *pane == self.focus).unwrap_or(0);
-        self.focus = ORDER[(at + if forward { 1 } else { ORDER.len() - 1 }) % ORDER.len()];
+        let order = [Pane::Documents, Pane::Tasks, Pane::Document, Pane::Answer];
+        let at = order.iter().position(|pane| *pane == self.focus).unwrap_or(0);
+        self.focus = order[(at + if forward { 1 } else { order.len() - 1 }) % order.len()];
         if self.focus == Pane::Answer {
             self.answers.select(if forward { 0 } else { self.answers.list().len().saturating_sub(1) });
         }
@@ -177,13 +177,11 @@ impl App {
     }
 
     fn copy(&mut self) -> Vec<Effect> {
-        match self.answers.current().map(|answer| answer.text().to_owned()).filter(|text| !text.is_empty()) {
-            Some(text) => vec![Effect::Copy(text)],
-            None => {
-                self.message = Some(Err("there is no answer to copy yet".to_owned()));
-                Vec::new()
-            }
+        let text = self.answers.current().map(|answer| answer.text().to_owned()).filter(|text| !text.is_empty());
+        if text.is_none() {
+            self.message = Some(Err("there is no answer to copy yet".to_owned()));
         }
+        text.into_iter().map(Effect::Copy).collect()
     }
 
     fn ask_where_to_save(&mut self) {
@@ -194,7 +192,7 @@ impl App {
         let stem = self.source.0.split('.').next().unwrap_or("answer").replace([' ', '/'], "-");
         let tasks = self.answers.current().map_or_else(String::new, |answer| answer.ask.tasks.join("+"));
         let name = format!("{stem}.{}.md", crate::library::file_stem(&tasks));
-        self.popup = Some(Popup::Prompt(Prompt::new(Asked::Save, &name)));
+        self.popup = Some(Popup::Prompt(Box::new(Prompt::new(Asked::Save, &name))));
     }
 
     pub(super) fn save(&mut self, path: &str, overwrite: bool) -> Vec<Effect> {

@@ -132,7 +132,7 @@ impl Choice {
     fn mark(&mut self, config: &Config) {
         let catalogue = config.catalogue();
         let on = self.tasks();
-        for item in self.items.iter_mut() {
+        for item in &mut self.items {
             let mut with = on.clone();
             with.push(item.id.clone());
             item.blocked = match (item.on || item.main, catalogue.combination(&with)) {
@@ -165,13 +165,14 @@ impl Choice {
     }
 
     /// How tokens are chosen, in words.
-    pub(crate) fn settings(&self) -> String {
+    pub(crate) fn settings(&self, config: &Config) -> String {
         let how = match self.temperature > 0.0 {
             true => format!("temperature {:.1}, top-p {:.2}, seed {}", self.temperature, self.top_p, self.seed),
             false => "greedy".to_owned(),
         };
-        let penalty = self.repeat_penalty.map(|penalty| format!(", repeat penalty {penalty:.2}"));
+        let penalty = self.repeat_penalty.unwrap_or(config.sampling.repeat_penalty);
+        let penalty = format!(", repeat penalty {penalty:.2}");
         let limit = self.max_tokens.map(|limit| format!(", at most {limit} tokens"));
-        how + &penalty.unwrap_or_default() + &limit.unwrap_or_default()
+        how + &penalty + &limit.unwrap_or_default()
     }
 }

@@ -55,15 +55,12 @@ impl Documents {
             version: self.versions,
         };
         let same = self.list.iter().position(|open| open.path.is_some() && open.path == document.path);
-        match same {
-            Some(at) => {
-                self.list[at] = document;
-                self.current = at;
-            }
-            None => {
-                self.list.push(document);
-                self.current = self.list.len() - 1;
-            }
+        if let Some(at) = same {
+            self.list[at] = document;
+            self.current = at;
+        } else {
+            self.list.push(document);
+            self.current = self.list.len() - 1;
         }
     }
 

@@ -253,7 +253,7 @@ impl App {
             Event::Told(told) => self.message = Some(told),
             Event::Exists(path) => {
                 let prompt = super::Prompt::new(Asked::Overwrite, &path.to_string_lossy());
-                self.popup = Some(Popup::Prompt(prompt));
+                self.popup = Some(Popup::Prompt(Box::new(prompt)));
             }
             Event::Previewed(path, text) => {
                 if let Some(Popup::Chooser(chooser)) = &mut self.popup
@@ -286,7 +286,7 @@ impl App {
         let Some(Popup::Chooser(chooser)) = &mut self.popup else { return Vec::new() };
         match (event, &chooser.purpose) {
             (Event::Listed(of, result), For::Files { folder, .. }) if of == *folder => match result {
-                Ok(listed) => chooser.set(listed.into_iter().map(|entry| file_item(&of, entry)).collect(), None),
+                Ok(listed) => chooser.set(listed.iter().map(|entry| file_item(&of, entry)).collect(), None),
                 Err(problem) => chooser.set(Vec::new(), Some(problem)),
             },
             (Event::Models(models), For::Models) => chooser.set(models.into_iter().map(model_item).collect(), None),
@@ -318,7 +318,7 @@ fn fill_history(chooser: &mut Chooser, entries: Vec<Entry>) {
     chooser.set(entries.into_iter().map(item).collect(), note);
 }
 
-fn file_item(folder: &Path, entry: Listed) -> Item {
+fn file_item(folder: &Path, entry: &Listed) -> Item {
     let path = folder.join(&entry.name);
     let name = sanitize(&entry.name);
     match entry.folder {
@@ -334,6 +334,7 @@ fn model_item(model: super::Model) -> Item {
 }
 
 /// Bytes as people read them.
+#[expect(clippy::cast_precision_loss, reason = "one digit is shown")]
 pub(crate) fn bytes(count: u64) -> String {
     match count {
         0..1_000 => format!("{count} B"),

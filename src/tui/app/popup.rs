@@ -19,7 +19,7 @@ pub(crate) enum Popup {
     /// A list to choose from.
     Chooser(Chooser),
     /// A line to fill in.
-    Prompt(Prompt),
+    Prompt(Box<Prompt>),
     /// The sliders, with the row under the cursor.
     Options(usize),
     /// A text to read, with its title.

@@ -80,7 +80,8 @@ pub(super) fn plan(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) 
             Span::raw(format!(", {passes}")),
         ]));
         for (name, weight) in &summary.adapters {
-            let weight = if summary.passes > 1 { String::new() } else { format!("{} × ", (weight * 100.0).round() / 100.0) };
+            let weight =
+                if summary.passes > 1 { String::new() } else { format!("{} × ", (weight * 100.0).round() / 100.0) };
             lines.push(Line::raw(format!("{weight}{name}")));
         }
         if summary.calibrated {

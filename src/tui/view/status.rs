@@ -52,8 +52,9 @@ pub(super) fn status(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect
             }
             parts.extend(answer.first_token.map(|time| format!("first token after {:.2} s", time.as_secs_f64())));
             let prompt = app.link().measured.tokens.filter(|_| !answer.phase.is_over());
-            let context =
-                answer.figures.as_ref().map(|figures| ((figures.prompt + figures.output).min(figures.context as usize), figures.context as usize));
+            let context = answer.figures.as_ref().map(|figures| {
+                ((figures.prompt + figures.output).min(figures.context as usize), figures.context as usize)
+            });
             let used = context.or_else(|| prompt.map(|(prompt, limit)| (prompt + answer.tokens, limit)));
             parts.extend(used.map(|(used, of)| format!("context {used} of {of}")));
             parts.extend(answer.figures.as_ref().map(|figures| {
@@ -66,7 +67,7 @@ pub(super) fn status(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect
             }));
             (parts.join(" · "), if app.answers().is_running() { Role::Busy } else { Role::Muted })
         }
-        (None, None) => (app.choice().settings(), Role::Muted),
+        (None, None) => (app.choice().settings(app.config()), Role::Muted),
     };
     let line = Line::from(vec![Span::raw(" "), Span::styled(sanitize(&text).replace('\n', " "), theme[role])]);
     frame.render_widget(Paragraph::new(line), area);

@@ -116,10 +116,11 @@ pub(super) fn answers(app: &App, theme: &Theme, frame: &mut Frame<'_>, areas: &[
             Some(summary) => format!("{} · {}", summary.combination, summary.strategy),
             None => answer.ask.tasks.join("+"),
         };
+        let room = usize::from(area.width).saturating_sub(width(&title) + 5);
         let (text, role) = footer(answer);
         let foot = Line::styled(format!(" {text} "), theme[role]);
         let block = framed(theme, vec![title.into()], focused && index == answers.index());
-        let block = block.title(score(answer, area.width, theme)).title_bottom(foot);
+        let block = block.title(score(answer, room, theme)).title_bottom(foot);
         let inner = frame_in(block.title_bottom(percent(&answer.page, theme)), frame, *area);
         one(app, answer, theme, frame, inner);
     }
@@ -197,10 +198,14 @@ fn footer(answer: &Answer) -> (String, Role) {
     (format!("{pass}{text}"), role)
 }
 
-/// The likeness to the reference, for the frame's upper right corner.
-fn score(answer: &Answer, width: u16, theme: &Theme) -> Line<'static> {
-    let (rouge, chrf) = if width >= 48 { ("ROUGE-L", "chrF++") } else { ("R-L", "chrF") };
-    let text = answer.score.map(|score| format!(" {rouge} {:.1} {chrf} {:.1} ", score.rouge * 100.0, score.chrf));
+/// The likeness to the reference, for the frame's upper right corner: as much of it as there is room beside the title.
+fn score(answer: &Answer, room: usize, theme: &Theme) -> Line<'static> {
+    let texts = answer.score.map(|score| {
+        let (rouge, chrf) = (score.rouge * 100.0, score.chrf);
+        let long = format!(" ROUGE-L {rouge:.1} chrF++ {chrf:.1} ");
+        [long, format!(" R-L {rouge:.1} chrF {chrf:.1} "), format!(" R-L {rouge:.1} ")]
+    });
+    let text = texts.into_iter().flatten().find(|text| width(text) <= room);
     Line::styled(text.unwrap_or_default(), theme[Role::Good]).right_aligned()
 }
 

@@ -1,0 +1,131 @@
+//! The interface in a terminal: how soon it is there, how soon keys show, what it costs.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use crate::processes::nfold;
+use crate::pty::{CommandBuilder, Pty};
+use crate::{alone, row};
+
+const ROUNDS: usize = 5;
+
+/// Keys of which the slowest of a hundred is told.
+const KEYS: usize = 100;
+
+fn start(home: &Path, file: &Path) -> (Pty, Instant) {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_nfold"));
+    command.arg(file);
+    command.cwd(env!("CARGO_MANIFEST_DIR"));
+    command.env("NFOLD_CONFIG", home.join("config.toml"));
+    // History goes to a folder of its own; model and adapters are the user's.
+    command.env("XDG_STATE_HOME", home);
+    let started = Instant::now();
+    (Pty::start((120, 40), command), started)
+}
+
+fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// Processor time of a process so far.
+fn busy(process: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    let ticks: u64 = fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+    Duration::from_millis(ticks * 10)
+}
+
+/// What a process has in memory, in megabytes: all of it, and without the pages of its program file.
+fn memory(process: u32) -> (f64, f64) {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let field = |name: &str| -> f64 {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1e3
+    };
+    (field("VmRSS"), field("RssAnon"))
+}
+
+/// Presses `m` and waits until the next method stands in the frame's title.
+fn key_to_frame(pty: &mut Pty) -> Duration {
+    let title = |screen: &vt100::Screen| {
+        let contents = screen.contents();
+        let at = contents.find("Method: ").unwrap();
+        contents[at..].split_whitespace().nth(1).unwrap().to_owned()
+    };
+    let before = title(pty.screen());
+    let pressed = Instant::now();
+    pty.send("m");
+    pty.wait_until("next method", |screen| title(screen) != before);
+    pressed.elapsed()
+}
+
+fn slowest_of_a_hundred(mut times: Vec<Duration>) -> f64 {
+    times.sort();
+    millis(times[times.len() * 99 / 100])
+}
+
+/// All of it, on a document and on one of ten megabytes.
+pub(crate) fn measure(document: &Path) {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("config.toml"), "max_tokens = 160\n[interface]\nhistory = false\n").unwrap();
+    let large = home.path().join("large.txt");
+    fs::write(
+        &large,
+        "A line of a document that is long enough to be wrapped once in a while, and then some.\n".repeat(116_000),
+    )
+    .unwrap();
+    let mut figures: [Vec<f64>; 8] = Default::default();
+    let [first, opened, scrolled, running, decode, alone_decode, rss, own] = &mut figures;
+    let mut idle = Vec::new();
+    for _ in 0..ROUNDS {
+        let (mut pty, started) = start(home.path(), &large);
+        pty.wait_for("Documents");
+        first.push(millis(started.elapsed()));
+        pty.wait_for("large.txt ·");
+        opened.push(millis(started.elapsed()));
+        pty.wait_for("of context)");
+        pty.send("\t");
+        let pages = (0..KEYS).map(|_| {
+            let before = pty.contents();
+            let pressed = Instant::now();
+            pty.send("\x1b[6~");
+            pty.wait_until("next page", |screen| screen.contents() != before);
+            pressed.elapsed()
+        });
+        scrolled.push(slowest_of_a_hundred(pages.collect()));
+        drop(pty);
+
+        let (mut pty, _) = start(home.path(), document);
+        pty.wait_for("ready");
+        let before = busy(pty.process());
+        // Nothing happens for a second: there is nothing to wait for but time.
+        pty.wait_nothing(Duration::from_secs(1));
+        idle.push(millis(busy(pty.process()).saturating_sub(before)));
+        let (all, without_program) = memory(pty.process());
+        rss.push(all);
+        own.push(without_program);
+        pty.send("\r");
+        pty.wait_for("tokens · ");
+        let keys = (0..KEYS / 2).map(|_| key_to_frame(&mut pty));
+        running.push(slowest_of_a_hundred(keys.collect()));
+        pty.wait_for("1 pass · ");
+        pty.send("\r");
+        pty.wait_for("running");
+        let done = pty.wait_for("1 pass · ");
+        let footer = done.lines().find(|line| line.contains("1 pass · ")).unwrap();
+        let speed = footer.split(" · ").find(|part| part.contains("tok/s")).unwrap();
+        decode.push(speed.split_whitespace().next().unwrap().parse().unwrap());
+        drop(pty);
+        let run = nfold(&["summarize", &document.to_string_lossy(), "--json", "-n", "160"]);
+        alone_decode.push(run.number("timing", "decode_tps"));
+    }
+    alone("interface: exec to first frame", "ms", first);
+    alone("interface: exec to a document of 10 MB on the screen", "ms", opened);
+    alone("interface: page down in 10 MB to frame, 99th percentile", "ms", scrolled);
+    alone("interface: key to frame while a run decodes, 99th", "ms", running);
+    row("interface: decode (nfold run)", "tok/s", decode, alone_decode);
+    alone("interface: processor time in an idle second", "ms", &idle);
+    alone("interface: memory, with the program's own pages", "MB", rss);
+    alone("interface: memory, without them", "MB", own);
+}
