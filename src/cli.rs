@@ -21,7 +21,9 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser};
+use clap::error::ErrorKind;
+use clap::parser::ValueSource;
+use clap::{CommandFactory, FromArgMatches};
 
 use crate::config::Config;
 use crate::paths::Paths;
@@ -41,7 +43,7 @@ struct Session {
 
 /// Runs one command line and gives the exit code. Errors are one line on stderr, beginning with `nfold: `.
 pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match parse(arguments) {
         Ok(cli) => cli,
         Err(error) => return usage(&error),
     };
@@ -56,6 +58,16 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
             failure.exit.into()
         }
     }
+}
+
+/// What was typed. `--model` before a command would be the interface's, which a command does not open.
+fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(arguments)?;
+    if matches.subcommand_name().is_some() && matches.value_source("model") == Some(ValueSource::CommandLine) {
+        let message = "`--model` stands behind the command, as in `nfold summarize --model NAME`\n";
+        return Err(Cli::command().error(ErrorKind::ArgumentConflict, message));
+    }
+    Cli::from_arg_matches(&matches)
 }
 
 /// clap's own messages: help and version on stdout, errors on stderr.

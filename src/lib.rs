@@ -1,13 +1,16 @@
 //! nfold folds several text tasks into one pass of a local language model.
 //!
 //! # Layers, lowest first
-//! `digest`, `file`, `gguf` ← `adapter`, `model` ← `merge`, `calibration` ← `compose` | `engine` ← `plan` ← `run` ← `eval` ← `cli`;
+//! `digest`, `file`, `gguf` ← `adapter`, `model` ← `merge`, `calibration` ← `compose` | `engine` ← `plan` ← `run` ← `eval`, `worker` ← `tui` ← `cli`;
 //! `train` stands on `adapter`, `calibration` and `gguf` and knows no engine: tokens come in.
 //!
 //! # Invariants
-//! - Nothing below `cli` prints, reads the environment or sleeps. Folders come in from [`paths`], which `main` resolves once.
+//! - Nothing below `cli` and `tui` prints, reads the environment or sleeps. Folders come in from [`paths`], resolved once.
 //! - Only `engine::llama` names `llama_cpp_2`.
 //! - Only `model::pull` opens a socket.
+//! - `tui` runs no native code: its engine is another process ([`worker`]), whose death it survives.
+//! - `tui::App` and `tui::view` are pure: what the interface can do to the world is a variant of `tui::Effect`.
+//! - Only `tui::theme` names a colour.
 //! - A file that is written appears whole or not at all ([`mod@file`]).
 //! - Everything that goes to a terminal passes [`sanitize`].
 //! - `config.example.toml` holds every key and is the default.

@@ -88,6 +88,15 @@ pub fn run(start: Start) -> Result<Option<u8>, StartError> {
     Ok(result?)
 }
 
+/// Checks what the configuration says of the interface: keys and theme.
+pub fn check(config: &Config, paths: &Paths) -> Result<(), String> {
+    Keymap::new(&config.keys).map_err(|error| error.to_string())?;
+    match config.interface.theme.as_str() {
+        "auto" => Ok(()),
+        name => Theme::load(name, &paths.themes()).map(drop).map_err(|error| error.to_string()),
+    }
+}
+
 struct Loop {
     app: App,
     theme: Theme,

@@ -18,9 +18,9 @@ use crate::strategy::Method;
 #[command(
     name = "nfold",
     version,
+    override_usage = "nfold [OPTIONS] [FILE]...\n       nfold [OPTIONS] COMMAND",
     max_term_width = 100,
-    arg_required_else_help = false,
-    args_conflicts_with_subcommands = true
+    arg_required_else_help = false
 )]
 #[command(after_help = "\
 Exit codes:

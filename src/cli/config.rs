@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use crate::config::{Config, EXAMPLE};
 use crate::file;
 use crate::paths::Paths;
+use crate::tui;
 
 use super::args::ConfigCommand;
 use super::console::Console;
@@ -15,7 +16,7 @@ pub(super) fn run(
     located: &(Paths, PathBuf, bool),
     console: Console,
 ) -> Result<Exit, Failure> {
-    let (_, path, named) = located;
+    let (paths, path, named) = located;
     let wrong = |error: crate::config::ConfigError| Failure::new(Exit::Usage, error);
     match command {
         ConfigCommand::Path => Console::out(&format!("{}\n", path.display()))?,
@@ -35,7 +36,9 @@ pub(super) fn run(
         }
         ConfigCommand::Check { file } => {
             let path = file.as_ref().unwrap_or(path);
-            Config::load(path, true).map_err(wrong)?;
+            let config = Config::load(path, true).map_err(wrong)?;
+            tui::check(&config, paths)
+                .map_err(|problem| Failure::new(Exit::Usage, format!("`{}`: {problem}", path.display())))?;
             console.note(&format!("`{}` is right", path.display()));
         }
     }

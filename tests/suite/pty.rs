@@ -67,6 +67,9 @@ fn it_starts_runs_and_leaves_the_terminal_as_it_was() {
     pty.send("\r");
     pty.wait_for("1 pass ·");
     assert!(pty.screen().alternate_screen());
+    // There is no display and no tmux here: the terminal is asked.
+    pty.send("y");
+    pty.wait_for("copied through the terminal");
     pty.send("q");
     ends(pty, 0);
     let history = fs::read_to_string(world.path("home/data/history.jsonl")).unwrap();
