@@ -9,13 +9,16 @@ use serde::{Deserialize, Serialize};
 use crate::file;
 use crate::run::Figures;
 
+/// A file that grew beyond this loses the older half of its runs, in bytes.
+const LARGEST: u64 = 32 << 20;
+
 /// Longer documents are not kept with their runs, in bytes.
 pub const LONGEST_DOCUMENT: usize = 1 << 20;
 
 /// A run that is over.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// When it ended, in seconds since 1970: entries are told apart by it.
+    /// When it ended, in microseconds since 1970: entries are told apart by it.
     pub time: u64,
     /// What its document is called.
     pub document: String,
@@ -61,7 +64,16 @@ impl History {
         std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
-        options.open(&self.path)?.write_all(&line)
+        let mut file = options.open(&self.path)?;
+        file.write_all(&line)?;
+        if file.metadata()?.len() > LARGEST { self.halve() } else { Ok(()) }
+    }
+
+    fn halve(&self) -> io::Result<()> {
+        let (mut entries, _) = self.read()?;
+        entries.truncate(entries.len() / 2);
+        entries.reverse();
+        self.write(&entries)
     }
 
     /// All runs, the latest first. Where lines cannot be read the whole file is copied aside, and where to is told.
@@ -166,6 +178,18 @@ mod tests {
             let about = fs::metadata(folder.path().join("made/history.jsonl")).unwrap();
             assert_eq!(std::os::unix::fs::PermissionsExt::mode(&about.permissions()) & 0o777, 0o600);
         }
+    }
+
+    #[test]
+    fn a_file_does_not_grow_without_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let history = History::in_file(folder.path().join("history.jsonl"));
+        let long = |time| Entry { text: Some("x".repeat(1 << 20)), ..entry(time) };
+        for time in 1..=33 {
+            history.add(&long(time)).unwrap();
+        }
+        let kept: Vec<u64> = history.read().unwrap().0.iter().map(|entry| entry.time).collect();
+        assert!(kept.len() < 20 && kept.first() == Some(&33), "{kept:?}");
     }
 
     #[test]

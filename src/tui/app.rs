@@ -36,7 +36,7 @@ pub use event::{Effect, Event, Listed, Model};
 
 pub(crate) use answers::{Answer, Answers, Heard, Phase};
 pub(crate) use choice::{Choice, Item as TaskItem};
-pub(crate) use documents::{Document, Documents, window};
+pub(crate) use documents::{Document, Documents, Source, window};
 pub(crate) use link::Link;
 pub(crate) use options::rows as option_rows;
 pub(crate) use over::bytes;
@@ -78,8 +78,8 @@ pub struct App {
     folder: PathBuf,
     /// The tasks, model and settings that the answers came from, in words.
     settings: String,
-    /// The document that the answers came from: its name and text.
-    source: (String, String),
+    /// The document that the answers came from.
+    source: Source,
 }
 
 impl App {
@@ -108,7 +108,7 @@ impl App {
             theme: theme.to_owned(),
             folder: folder.to_path_buf(),
             settings: String::new(),
-            source: (String::new(), String::new()),
+            source: Source::default(),
         };
         app.arrange();
         app
@@ -211,7 +211,7 @@ impl App {
         let answer = &self.answers.list()[index];
         let kept =
             matches!(answer.phase, Phase::Done(stop) if stop != Stop::Cancelled) && self.config.interface.history;
-        match export::entry(answer, (&self.source.0, &self.source.1), self.settings.clone()) {
+        match export::entry(answer, &self.source, self.settings.clone()) {
             Some(entry) if kept => vec![Effect::Remember(Box::new(entry))],
             _ => Vec::new(),
         }
@@ -247,7 +247,8 @@ impl App {
             self.message = Some(Err("no task is on: digits turn tasks on and off".to_owned()));
             return Vec::new();
         }
-        self.source = (document.name.clone(), document.page.text().to_owned());
+        let text = document.page.text().to_owned();
+        self.source = Source { name: document.name.clone(), text, version: document.version };
         self.settings = self.choice.settings(&self.config);
         self.answers.begin(methods.iter().map(|method| self.choice.ask(*method, &self.config)).collect());
         self.focus = Pane::Answer;
@@ -257,7 +258,7 @@ impl App {
     fn run_next(&mut self, now: Instant) -> Vec<Effect> {
         let job = self.link.next_job();
         match self.answers.start_next(job, now) {
-            Some(ask) => self.link.run(self.documents.current(), job, ask),
+            Some(ask) => self.link.run(&self.source, job, ask),
             None => Vec::new(),
         }
     }
@@ -324,13 +325,9 @@ impl App {
 
     /// The areas of the screen as it stands.
     pub(crate) fn areas(&self) -> Areas {
-        layout::areas(
-            self.size,
-            self.focus,
-            self.answers.list().len(),
-            self.choice.items().len(),
-            self.documents.list().len(),
-        )
+        let lists = (self.choice.items().len(), self.documents.list().len());
+        let message = self.message.as_ref().map_or("", |message| message.as_ref().unwrap_or_else(|error| error));
+        layout::areas(self.size, self.focus, self.answers.list().len(), lists, message)
     }
 
     pub(crate) fn config(&self) -> &Config {

@@ -79,18 +79,12 @@ impl Performer {
             Effect::Copy(text) => self.clipboard.copy(text),
             Effect::Save { path, text, overwrite } => self.beside(move || Some(save(&path, &text, overwrite))),
             Effect::Remember(mut entry) => {
-                let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-                entry.time = now.as_secs();
+                entry.time = now();
                 let history = self.history.clone();
                 self.beside(move || history.add(&entry).err().map(|error| problem("the run is not kept", &error)));
             }
-            Effect::ReadHistory => self.read_history(),
-            Effect::Forget(time) => {
-                // At once: what is read next must not have it any more.
-                if let Err(error) = self.history.delete(time) {
-                    self.tell(problem("it is not deleted", &error));
-                }
-            }
+            Effect::ReadHistory => self.read_history(None),
+            Effect::Forget(time) => self.read_history(Some(time)),
             Effect::ListModels => self.list_models(),
             Effect::ListThemes => self.tell(Event::Themes(theme::names(&self.paths.themes()))),
             // The loop does these itself.
@@ -131,20 +125,24 @@ impl Performer {
         });
     }
 
-    fn read_history(&self) {
+    /// Reads earlier runs, without the one of the time that is given.
+    fn read_history(&self, without: Option<u64>) {
         let (history, outside) = (self.history.clone(), self.outside.clone());
         tokio::task::spawn_blocking(move || {
             let tell = |event| drop(outside.send(Outside::Event(event)));
+            if let Some(Err(error)) = without.map(|time| history.delete(time)) {
+                tell(problem("it is not deleted", &error));
+            }
             match history.read() {
                 Ok((entries, aside)) => {
-                    tell(Event::History(entries));
+                    tell(Event::History(entries, now()));
                     if let Some(aside) = aside {
                         let kept = format!("the history was damaged; the whole file is kept as {}", aside.display());
                         tell(Event::Told(Err(kept)));
                     }
                 }
                 Err(error) => {
-                    tell(Event::History(Vec::new()));
+                    tell(Event::History(Vec::new(), now()));
                     tell(problem("the history cannot be read", &error));
                 }
             }
@@ -225,6 +223,12 @@ impl Performer {
         let read = document::open(file.path()).map_err(|error| error.to_string())?;
         Ok(Some(read.text).filter(|edited| edited != text))
     }
+}
+
+/// Microseconds since 1970.
+fn now() -> u64 {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(now.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn problem(what: &str, error: &io::Error) -> Event {

@@ -55,7 +55,7 @@ fn popups() {
         .event(Event::Models(vec![model("smollm2-135m", true, Some(98_362_432)), model("other", false, None)]));
     assert_snapshot!("models", models.screen());
     let mut history = ui();
-    history.keys("H").event(Event::History(vec![entry(2), entry(1)]));
+    history.keys("H").event(Event::History(vec![entry(120_000_000), entry(1)], 7_200_000_000));
     assert_snapshot!("history", history.screen());
     let mut files = ui();
     files.keys("f").event(Event::Listed("/home/me".into(), Ok(listing())));
@@ -370,6 +370,23 @@ fn methods_are_compared_side_by_side() {
 }
 
 #[test]
+fn a_comparison_keeps_to_its_document() {
+    let mut ui = Ui::new(100, 30, Script::without_end("One")).open("a.txt", "first document");
+    ui.keys("3c<Tab><Tab><Enter>");
+    let mut ui = ui.open("b.txt", "second");
+    ui.done();
+    ui.script.end = Some(Ok(Stop::EndOfGeneration));
+    ui.finish_run();
+    let kept: Vec<Option<String>> = ui
+        .done()
+        .into_iter()
+        .filter_map(|effect| if let Effect::Remember(entry) = effect { Some(entry.text) } else { None })
+        .collect();
+    assert_eq!(kept, [Some("first document".to_owned()), Some("first document".to_owned())]);
+    assert_eq!(ui.script.ran_on, ["first document", "first document"]);
+}
+
+#[test]
 fn cancelling_a_comparison_ends_what_waits_too() {
     let mut ui = Ui::new(100, 30, Script::without_end("One")).open("a.txt", TEXT);
     ui.keys("3c<Tab><Tab><Tab><Enter>");
@@ -417,16 +434,16 @@ fn earlier_runs_are_found_brought_back_and_deleted() {
         combination: "reply+tone:witty".to_owned(),
         ..entry(7)
     };
-    ui.event(Event::History(vec![entry(8), other]));
+    ui.event(Event::History(vec![entry(8), other], 9));
     ui.keys("witty<Enter>");
     let text = ui.text();
     assert!(
         text.contains("answer 7") && text.contains("other.txt · 2 words") && text.contains("● tone:witty"),
         "{text}"
     );
-    ui.keys("H").event(Event::History(vec![entry(8)])).keys("<Del>");
-    assert_eq!(ui.done()[1..], [Effect::Forget(8), Effect::ReadHistory]);
-    ui.event(Event::History(Vec::new()));
+    ui.keys("H").event(Event::History(vec![entry(8)], 9)).keys("<Del>");
+    assert_eq!(ui.done()[1..], [Effect::Forget(8)]);
+    ui.event(Event::History(Vec::new(), 9));
     assert!(ui.text().contains("no runs are kept yet"));
 }
 

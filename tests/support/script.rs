@@ -23,13 +23,17 @@ pub struct Script {
     /// The context.
     pub limit: usize,
     document: String,
+    /// The document of each run so far.
+    pub ran_on: Vec<String>,
+    /// The run that was begun last.
+    last: Option<(JobId, usize)>,
     cancelled: JobId,
 }
 
 impl Script {
     pub fn new(answer: &str) -> Self {
         let tokens = answer.split_inclusive(' ').map(str::to_owned).collect();
-        let (document, cancelled) = (String::new(), JobId(0));
+        let (document, ran_on, cancelled) = (String::new(), Vec::new(), JobId(0));
         Self {
             tokens,
             end: Some(Ok(Stop::EndOfGeneration)),
@@ -37,6 +41,8 @@ impl Script {
             mute: false,
             limit: 8192,
             document,
+            ran_on,
+            last: None,
             cancelled,
         }
     }
@@ -71,9 +77,24 @@ impl Script {
         vec![Event::Planned { job, summary: summary(ask) }, Event::Counted { job, tokens, limit: self.limit }]
     }
 
-    fn run(&self, job: JobId, ask: &Ask) -> Vec<Event> {
+    /// The end of a run that did not end by itself.
+    pub fn finish(&self) -> Option<Event> {
+        let (job, passes) = self.last?;
+        Some(self.over(job, passes, self.end.clone()?))
+    }
+
+    fn over(&self, job: JobId, passes: usize, end: Result<Stop, Problem>) -> Event {
+        match end {
+            Ok(stop) => Event::Finished { job, stop, figures: figures(passes, self.tokens.len()) },
+            Err(problem) => Event::Failed { job, problem },
+        }
+    }
+
+    fn run(&mut self, job: JobId, ask: &Ask) -> Vec<Event> {
         let summary = summary(ask);
         let passes = summary.passes;
+        self.last = Some((job, passes));
+        self.ran_on.push(self.document.clone());
         let mut events = vec![Event::Planned { job, summary }];
         let mut tell = |progress| events.push(Event::Progress { job, progress });
         tell(Progress::Composing);
@@ -88,10 +109,7 @@ impl Script {
             }
         }
         let end = if cancelled { Some(Ok(Stop::Cancelled)) } else { self.end.clone() };
-        events.extend(end.map(|end| match end {
-            Ok(stop) => Event::Finished { job, stop, figures: figures(passes, self.tokens.len()) },
-            Err(problem) => Event::Failed { job, problem },
-        }));
+        events.extend(end.map(|end| self.over(job, passes, end)));
         events
     }
 }

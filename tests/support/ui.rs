@@ -97,6 +97,12 @@ impl Ui {
         }
     }
 
+    /// Ends the run that goes on, as the script says.
+    pub fn finish_run(&mut self) {
+        let event = self.script.finish().expect("no run goes on");
+        self.engine(event);
+    }
+
     /// What was to be done outside since this was asked last.
     pub fn done(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)

@@ -189,7 +189,7 @@ impl App {
             self.message = Some(Err("there is no answer to save yet".to_owned()));
             return;
         }
-        let stem = self.source.0.split('.').next().unwrap_or("answer").replace([' ', '/'], "-");
+        let stem = self.source.name.split('.').next().unwrap_or("answer").replace([' ', '/'], "-");
         let tasks = self.answers.current().map_or_else(String::new, |answer| answer.ask.tasks.join("+"));
         let name = format!("{stem}.{}.md", crate::library::file_stem(&tasks));
         self.popup = Some(Popup::Prompt(Box::new(Prompt::new(Asked::Save, &name))));
@@ -198,7 +198,7 @@ impl App {
     pub(super) fn save(&mut self, path: &str, overwrite: bool) -> Vec<Effect> {
         let Some(answer) = self.answers.current() else { return Vec::new() };
         let path = std::path::PathBuf::from(path.trim());
-        let entry = export::entry(answer, (&self.source.0, ""), self.settings.clone());
+        let entry = export::entry(answer, &self.source, self.settings.clone());
         // An answer that was cut short has no figures; its text is all there is.
         let text = entry.map_or_else(|| format!("{}\n", answer.text()), |entry| export::file(&path, &entry));
         vec![Effect::Save { path, text, overwrite }]

@@ -16,6 +16,14 @@ pub(crate) struct Document {
     pub(crate) version: u64,
 }
 
+/// What answers came from: a document as it was when they were begun.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Source {
+    pub(crate) name: String,
+    pub(crate) text: String,
+    pub(crate) version: u64,
+}
+
 /// Documents, one of which is shown.
 #[derive(Debug, Default)]
 pub(crate) struct Documents {

@@ -28,8 +28,8 @@ pub enum Event {
     Models(Vec<Model>),
     /// What themes there are.
     Themes(Vec<String>),
-    /// Earlier runs.
-    History(Vec<Entry>),
+    /// Earlier runs, and the time now in microseconds since 1970.
+    History(Vec<Entry>, u64),
     /// A file of that name is there already.
     Exists(PathBuf),
     /// An effect has come to this.
@@ -95,7 +95,7 @@ pub enum Effect {
     Remember(Box<Entry>),
     /// Read earlier runs.
     ReadHistory,
-    /// Delete the run of that time.
+    /// Delete the run of that time, and read those that are left.
     Forget(u64),
     /// Find out what models there are.
     ListModels,

@@ -9,15 +9,15 @@ use crate::history::{Entry, LONGEST_DOCUMENT};
 use crate::run::millis;
 
 use super::answers::Answer;
+use super::documents::Source;
 
 /// An answer as an entry, without the time at which it ended; `None` as long as it has no figures.
-pub(crate) fn entry(answer: &Answer, document: (&str, &str), settings: String) -> Option<Entry> {
-    let (name, text) = document;
+pub(crate) fn entry(answer: &Answer, source: &Source, settings: String) -> Option<Entry> {
     let summary = answer.summary.clone();
     Some(Entry {
         time: 0,
-        document: name.to_owned(),
-        text: Some(text.to_owned()).filter(|text| text.len() <= LONGEST_DOCUMENT),
+        document: source.name.clone(),
+        text: Some(source.text.clone()).filter(|text| text.len() <= LONGEST_DOCUMENT),
         model: summary.as_ref().map_or_else(|| answer.ask.model.clone(), |summary| summary.model.clone()),
         combination: answer.ask.tasks.join("+"),
         strategy: summary.as_ref().map_or_else(|| answer.ask.method.to_string(), |summary| summary.strategy.clone()),

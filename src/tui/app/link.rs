@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::plan::{Ask, Summary};
 use crate::worker::{Command, Died, Event, JobId, Kind, Problem, Progress};
 
-use super::documents::Document;
+use super::documents::{Document, Source};
 use super::event::Effect;
 
 /// Deaths in a row, with nothing heard between them, after which the engine is not started again by itself.
@@ -52,8 +52,7 @@ impl Link {
     }
 
     /// Sends a document that the engine has not yet.
-    fn send(&mut self, document: Option<&Document>) -> Option<Effect> {
-        let (version, text) = document.map_or((0, ""), |document| (document.version, document.page.text()));
+    fn send(&mut self, version: u64, text: &str) -> Option<Effect> {
         let known = self.sent == Some(version);
         self.sent = Some(version);
         (!known).then(|| Effect::SendDocument(Arc::from(text)))
@@ -61,7 +60,7 @@ impl Link {
 
     /// Asks what a run would do, where that is not known or asked already.
     pub(crate) fn measure(&mut self, document: Option<&Document>, ask: Ask) -> Vec<Effect> {
-        let version = document.map_or(0, |document| document.version);
+        let (version, text) = document.map_or((0, ""), |document| (document.version, document.page.text()));
         let about = Some((version, ask.clone()));
         if self.dead.is_some() || self.pull.is_some() || about == self.measured.about {
             return Vec::new();
@@ -74,7 +73,7 @@ impl Link {
         // What was known stays on the screen until it is known better.
         let before = std::mem::take(&mut self.measured);
         self.measured = Measured { job, about, summary: before.summary, tokens: None, problem: None };
-        self.send(document).into_iter().chain([Effect::Send(Command::Measure { job, ask })]).collect()
+        self.send(version, text).into_iter().chain([Effect::Send(Command::Measure { job, ask })]).collect()
     }
 
     /// Asks for the same again: what it depends on changed.
@@ -82,8 +81,8 @@ impl Link {
         self.measured.about = None;
     }
 
-    pub(crate) fn run(&mut self, document: Option<&Document>, job: JobId, ask: Ask) -> Vec<Effect> {
-        self.send(document).into_iter().chain([Effect::Send(Command::Run { job, ask })]).collect()
+    pub(crate) fn run(&mut self, source: &Source, job: JobId, ask: Ask) -> Vec<Effect> {
+        self.send(source.version, &source.text).into_iter().chain([Effect::Send(Command::Run { job, ask })]).collect()
     }
 
     pub(crate) fn pull(&mut self, model: &str) -> Vec<Effect> {
@@ -104,7 +103,10 @@ impl Link {
 
     /// Hears the engine; gives what the user is to be told.
     pub(crate) fn hear(&mut self, event: &Event) -> Option<Result<String, String>> {
-        self.deaths = 0;
+        // Work that was done to its end: what loads or runs may still be what kills.
+        if matches!(event, Event::Counted { .. } | Event::Finished { .. } | Event::Failed { .. }) {
+            self.deaths = 0;
+        }
         match event {
             Event::Loading(share) => self.loading = Some(*share).filter(|share| *share < 1.0),
             Event::Planned { job, summary } if *job == self.measured.job => {

@@ -105,7 +105,7 @@ impl App {
                 return self.show_folder(&above, hidden);
             }
             (Chosen::Hidden, For::Files { folder, hidden }) => return self.show_folder(&folder, !hidden),
-            (Chosen::Delete(What::Entry(entry)), _) => return vec![Effect::Forget(entry.time), Effect::ReadHistory],
+            (Chosen::Delete(What::Entry(entry)), _) => return vec![Effect::Forget(entry.time)],
             (Chosen::Taken(taken), purpose) => return self.taken(taken, &purpose, now),
             _ => {}
         }
@@ -183,7 +183,9 @@ impl App {
         self.choice.set(&entry.combination, &self.config);
         let method = Method::ALL.into_iter().find(|method| method.name() == entry.strategy).unwrap_or(Method::Auto);
         let ask = Ask { model: entry.model.clone(), ..self.choice.ask(method, &self.config) };
-        self.source = (entry.document.clone(), entry.text.clone().unwrap_or_default());
+        let version = self.documents.current().map_or(0, |document| document.version);
+        let text = entry.text.clone().unwrap_or_default();
+        self.source = super::Source { name: entry.document.clone(), text, version };
         self.settings.clone_from(&entry.settings);
         self.answers.show(Answer::earlier(ask, &entry.answer, entry.figures.clone()));
         self.focus = Pane::Answer;
@@ -296,7 +298,7 @@ impl App {
                 chooser.set(names.into_iter().map(item).collect(), None);
                 chooser.move_to(|what| *what == What::Theme(before.clone()));
             }
-            (Event::History(entries), For::History) => fill_history(chooser, entries),
+            (Event::History(entries, now), For::History) => fill_history(chooser, entries, now),
             _ => return Vec::new(),
         }
         self.preview()
@@ -308,11 +310,11 @@ impl App {
     }
 }
 
-fn fill_history(chooser: &mut Chooser, entries: Vec<Entry>) {
+fn fill_history(chooser: &mut Chooser, entries: Vec<Entry>, now: u64) {
     let note = entries.is_empty().then(|| "no runs are kept yet".to_owned());
     let item = |entry: Entry| Item {
         label: format!("{}  {}", entry.combination, sanitize(&entry.document)),
-        note: format!("{}, {} tokens", entry.strategy, entry.figures.output),
+        note: format!("{}, {}", entry.strategy, age(now.saturating_sub(entry.time))),
         what: What::Entry(Box::new(entry)),
     };
     chooser.set(entries.into_iter().map(item).collect(), note);
@@ -331,6 +333,16 @@ fn model_item(model: super::Model) -> Item {
     let size = model.size.map_or_else(String::new, bytes);
     let note = if model.here { size } else { format!("{size}, not here; enter downloads it") };
     Item { label: sanitize(&model.name), note, what: What::Model { name: model.name, here: model.here } }
+}
+
+/// How long ago something was, from microseconds.
+fn age(micros: u64) -> String {
+    match micros / 60_000_000 {
+        0 => "just now".to_owned(),
+        minutes @ 1..60 => format!("{minutes} min ago"),
+        minutes @ 60..1440 => format!("{} h ago", minutes / 60),
+        minutes => format!("{} d ago", minutes / 1440),
+    }
 }
 
 /// Bytes as people read them.

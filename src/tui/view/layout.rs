@@ -3,12 +3,16 @@
 use ratatui::layout::{Constraint, Layout, Rect};
 
 use crate::tui::app::Pane;
+use crate::tui::page::wrap;
 
 /// The least size that everything fits into.
 pub(crate) const LEAST: (u16, u16) = (60, 20);
 
 /// With several answers, a screen narrower than this shows either them or the lists.
 const WIDE: u16 = 120;
+
+/// The most rows of a message.
+const MESSAGE: usize = 3;
 
 /// The panes. What is not shown is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,14 +27,20 @@ pub(crate) struct Areas {
     pub(crate) hints: Rect,
 }
 
-/// The panes of a screen with so many answers, tasks and documents.
-pub(crate) fn areas(screen: Rect, focus: Pane, answers: usize, tasks: usize, documents: usize) -> Areas {
+/// The panes of a screen with so many answers, and so many tasks and documents in the lists; a long message takes a few rows.
+pub(crate) fn areas(screen: Rect, focus: Pane, answers: usize, lists: (usize, usize), message: &str) -> Areas {
+    let (tasks, documents) = lists;
     if screen.width < LEAST.0 || screen.height < LEAST.1 {
         return Areas::default();
     }
-    let [title, body, status, hints] =
-        Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1), Constraint::Length(1)])
-            .areas(screen);
+    let said = wrap(message, usize::from(screen.width - 2)).len().min(MESSAGE);
+    let [title, body, status, hints] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Min(0),
+        Constraint::Length(u16::try_from(said).unwrap_or(1)),
+        Constraint::Length(1),
+    ])
+    .areas(screen);
     let lists = answers < 2 || screen.width >= WIDE || matches!(focus, Pane::Documents | Pane::Tasks);
     let left = match lists {
         true => (screen.width / 4).clamp(24, 36),
@@ -105,7 +115,7 @@ mod tests {
         for (width, height) in [LEAST, (80, 24), (120, 40), (200, 60)] {
             for answers in 0..=4 {
                 for focus in [Pane::Documents, Pane::Tasks, Pane::Document, Pane::Answer] {
-                    let areas = areas(Rect::new(0, 0, width, height), focus, answers, 9, 1);
+                    let areas = areas(Rect::new(0, 0, width, height), focus, answers, (9, 1), "");
                     assert!(areas.answers.iter().all(|area| area.width >= 9 && area.height >= 7), "{areas:?}");
                     if matches!(focus, Pane::Documents | Pane::Tasks) || answers < 2 {
                         assert!(areas.tasks.height >= 11 && areas.documents.height >= 3, "{areas:?}");
@@ -116,6 +126,6 @@ mod tests {
                 }
             }
         }
-        assert_eq!(areas(Rect::new(0, 0, 59, 30), Pane::Tasks, 1, 9, 1), Areas::default());
+        assert_eq!(areas(Rect::new(0, 0, 59, 30), Pane::Tasks, 1, (9, 1), ""), Areas::default());
     }
 }

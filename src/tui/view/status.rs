@@ -8,7 +8,7 @@ use ratatui::widgets::Paragraph;
 use crate::sanitize::sanitize;
 use crate::tui::action::Action;
 use crate::tui::app::{App, Pane, Phase};
-use crate::tui::page::width;
+use crate::tui::page::{width, wrap};
 use crate::tui::theme::{Role, Theme};
 
 use super::count;
@@ -69,8 +69,11 @@ pub(super) fn status(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect
         }
         (None, None) => (app.choice().settings(app.config()), Role::Muted),
     };
-    let line = Line::from(vec![Span::raw(" "), Span::styled(sanitize(&text).replace('\n', " "), theme[role])]);
-    frame.render_widget(Paragraph::new(line), area);
+    let text = sanitize(&text).replace('\n', " ");
+    let rows = wrap(&text, usize::from(area.width.saturating_sub(2)));
+    let lines: Vec<Line<'_>> =
+        rows.into_iter().map(|row| Line::styled(format!(" {}", &text[row]), theme[role])).collect();
+    frame.render_widget(Paragraph::new(lines), area);
 }
 
 /// The keys that matter here, as many as fit.
