@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::engine::{EngineError, Stop};
+use crate::model::FindError;
 use crate::plan::{Ask, PlanError, Summary};
 use crate::run::{Figures, RunError};
 
@@ -140,7 +141,7 @@ pub struct Problem {
 /// Problems that the interface has a way out of, and others.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Kind {
-    /// The model is not on this machine.
+    /// The model is not on this machine, and it is known where it could be downloaded.
     NoModel,
     /// The document is longer than the context.
     Overflow,
@@ -158,7 +159,8 @@ impl Problem {
 
 impl From<PlanError> for Problem {
     fn from(error: PlanError) -> Self {
-        let kind = if matches!(error, PlanError::Find(_)) { Kind::NoModel } else { Kind::Other };
+        let pullable = matches!(error, PlanError::Find(FindError::NotPulled { .. }));
+        let kind = if pullable { Kind::NoModel } else { Kind::Other };
         Self { kind, message: error.to_string() }
     }
 }

@@ -357,6 +357,14 @@ fn a_missing_model_is_downloaded_by_a_key() {
     assert!(ui.text().contains("the model is here") && ui.text().contains("ready"), "{}", ui.text());
 }
 
+#[test]
+fn what_cannot_be_planned_says_why() {
+    let mut ui = ui();
+    ui.script.problem = Some("there is no calibration for `summarize`".to_owned());
+    ui.keys("mmmm");
+    assert_eq!(ui.text().matches("no calibration").count(), 2, "{}", ui.text());
+}
+
 // Compare.
 
 #[test]

@@ -18,6 +18,8 @@ pub struct Script {
     pub end: Option<Result<Stop, Problem>>,
     /// Whether the model is there.
     pub model: bool,
+    /// Why nothing can be planned.
+    pub problem: Option<String>,
     /// Whether nothing is told any more.
     pub mute: bool,
     /// The context.
@@ -38,6 +40,7 @@ impl Script {
             tokens,
             end: Some(Ok(Stop::EndOfGeneration)),
             model: true,
+            problem: None,
             mute: false,
             limit: 8192,
             document,
@@ -72,6 +75,9 @@ impl Script {
         if !self.model {
             let message = format!("the model `{}` is not on this machine", ask.model);
             return vec![Event::Failed { job, problem: Problem { kind: Kind::NoModel, message } }];
+        }
+        if let Some(message) = self.problem.clone() {
+            return vec![Event::Failed { job, problem: Problem { kind: Kind::Other, message } }];
         }
         let tokens = self.document.split_whitespace().count() + 10;
         vec![Event::Planned { job, summary: summary(ask) }, Event::Counted { job, tokens, limit: self.limit }]

@@ -116,6 +116,11 @@ impl Link {
                 self.measured.tokens = Some((*tokens, *limit));
                 self.loading = None;
             }
+            // A run that was cancelled while the model was loaded for both.
+            Event::Failed { job, problem } if *job == self.measured.job && problem.kind == Kind::Cancelled => {
+                self.forget_measure();
+                self.loading = None;
+            }
             Event::Failed { job, problem } if *job == self.measured.job => {
                 self.measured.summary = None;
                 self.measured.problem = Some(problem.clone());

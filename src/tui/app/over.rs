@@ -313,8 +313,8 @@ impl App {
 fn fill_history(chooser: &mut Chooser, entries: Vec<Entry>, now: u64) {
     let note = entries.is_empty().then(|| "no runs are kept yet".to_owned());
     let item = |entry: Entry| Item {
-        label: format!("{}  {}", entry.combination, sanitize(&entry.document)),
-        note: format!("{}, {}", entry.strategy, age(now.saturating_sub(entry.time))),
+        label: format!("{:<10} {}", age(now.saturating_sub(entry.time)), entry.combination),
+        note: format!("{}, {}", sanitize(&entry.document), entry.strategy),
         what: What::Entry(Box::new(entry)),
     };
     chooser.set(entries.into_iter().map(item).collect(), note);

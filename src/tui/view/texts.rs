@@ -154,6 +154,10 @@ fn before(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect) {
                 Span::raw("  chooses another one. `nfold models add FILE` takes one in that you have."),
             ]),
         ],
+        None if app.link().measured.problem.is_some() => {
+            let problem = app.link().measured.problem.iter();
+            problem.map(|problem| Line::styled(problem.message.clone(), theme[Role::Error])).collect()
+        }
         None => vec![Line::from(vec![
             Span::styled(key, theme[Role::Key]),
             Span::styled("  runs the tasks", theme[Role::Muted]),
