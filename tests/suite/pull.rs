@@ -11,6 +11,7 @@ use nfold::digest::Digest;
 use nfold::model::{Progress, PullError, Source, pull};
 
 use crate::support::World;
+use crate::support::pty::{CommandBuilder, Pty};
 
 /// How the server answers one request.
 #[derive(Clone, Copy)]
@@ -33,19 +34,23 @@ fn content() -> Vec<u8> {
 
 /// Serves the content, one answer a connection, and tells which byte each request asked from.
 fn serve(answers: Vec<Answer>) -> (String, mpsc::Receiver<usize>) {
+    serve_content(content(), answers)
+}
+
+fn serve_content(content: Vec<u8>, answers: Vec<Answer>) -> (String, mpsc::Receiver<usize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = format!("http://{}/model.gguf", listener.local_addr().unwrap());
     let (asked, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         for answer in answers {
             let (stream, _) = listener.accept().unwrap();
-            asked.send(reply(stream, answer)).unwrap();
+            asked.send(reply(stream, &content, answer)).unwrap();
         }
     });
     (address, receiver)
 }
 
-fn reply(mut stream: TcpStream, answer: Answer) -> usize {
+fn reply(mut stream: TcpStream, content: &[u8], answer: Answer) -> usize {
     let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
     let mut start = 0;
     while let Some(Ok(line)) = lines.next() {
@@ -56,7 +61,6 @@ fn reply(mut stream: TcpStream, answer: Answer) -> usize {
             break;
         }
     }
-    let content = content();
     let total = content.len();
     let (from, until) = match answer {
         Answer::Everything => (0, total),
@@ -204,4 +208,31 @@ fn cancelling_keeps_what_arrived() {
     });
     assert!(matches!(result, Err(PullError::Cancelled)));
     assert!(fs::metadata(case.part()).unwrap().len() > 100_000);
+}
+
+#[test]
+fn the_interface_downloads_a_missing_model_by_a_key() {
+    let world = World::new();
+    let model = fs::read(world.model()).unwrap();
+    let about = format!(
+        "[models.remote]\nfile = \"remote.gguf\"\nrepo = \"some/where\"\nsha256 = \"{}\"\n",
+        Digest::of(&model)
+    );
+    world.write("home/config.toml", about);
+    world.write("notes.txt", "a text");
+    let (address, asked) = serve_content(model, vec![Answer::Well]);
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_nfold"));
+    command.args(["-m", "remote", "notes.txt"]);
+    command.cwd(world.folder());
+    command.env_clear();
+    command.env("NFOLD_HOME", world.path("home"));
+    command.env("HF_ENDPOINT", address.trim_end_matches("/model.gguf"));
+    let mut pty = Pty::start((100, 30), command);
+    pty.wait_for("The model remote is not on this machine.");
+    pty.send("\r");
+    pty.wait_for("the model is here");
+    pty.wait_for("ready");
+    pty.send("\r");
+    pty.wait_for("1 pass ·");
+    assert_eq!(asked.try_iter().collect::<Vec<_>>(), [0]);
 }

@@ -362,7 +362,7 @@ fn what_cannot_be_planned_says_why() {
     let mut ui = ui();
     ui.script.problem = Some("there is no calibration for `summarize`".to_owned());
     ui.keys("mmmm");
-    assert_eq!(ui.text().matches("no calibration").count(), 2, "{}", ui.text());
+    assert!(ui.text().contains("there is no calibration for `summarize`"), "{}", ui.text());
 }
 
 // Compare.
