@@ -54,7 +54,7 @@ fn adapter(session: &Session, args: &AdapterArgs) -> Result<Exit, Failure> {
     let groups = [group];
     let outcome = trainer.learn(shape, start.as_ref().map(Start::Adapter), &groups, 4e-4)?;
     let before = start.as_ref().and_then(|start| start.card.data.as_deref());
-    let data = before.map_or_else(|| data.clone(), |before| format!("{data}; begun from an adapter of: {before}"));
+    let data = begun_from(data, "an adapter", before);
     let card = Card {
         task: Some(plan.combination.clone()),
         base_name: Some(plan.base.name.clone()),
@@ -111,22 +111,33 @@ fn calibration(session: &Session, args: &CalibrationArgs) -> Result<Exit, Failur
         Variant::Vector => Shape::Vector,
         Variant::LowRank => Shape::LowRank { rank: usize::from(args.rank) },
     };
-    let start = match &args.init {
-        None => None,
-        Some(path) => Some(calibration::read(path).map_err(|error| Failure::new(Exit::Unfit, error))?),
+    let unfit = |error| Failure::new(Exit::Unfit, error);
+    let (start, before) = match &args.init {
+        None => (None, None),
+        Some(path) => {
+            (Some(calibration::read(path).map_err(unfit)?), calibration::read_card(path).map_err(unfit)?.data)
+        }
     };
     let start = start.as_ref().map(|start| Start::Corrections(&start.corrections));
     let outcome = trainer.learn(shape, start, &groups, 3e-3)?;
     let learned = learned(args.method, &plans, &recipes, &outcome);
     let card = Card {
         base_name: Some(plans[0].base.name.clone()),
-        data: Some(read),
+        data: Some(begun_from(read, "a calibration", before.as_deref())),
         license: training.license.clone(),
         provenance: Some(trainer.provenance("calibration", shape, &outcome)),
         figures: Some(figures(&outcome)),
         ..Card::default()
     };
     trainer.write(&outcome, |path| calibration::write(path, &learned, &card))
+}
+
+/// What a result was learned from, with what it was begun from.
+fn begun_from(data: String, what: &str, before: Option<&str>) -> String {
+    match before {
+        None => data,
+        Some(before) => format!("{data}; begun from {what} of: {before}"),
+    }
 }
 
 /// The corrections, with all that they fit.

@@ -70,11 +70,10 @@ pub(crate) fn measure(document: &Path) {
     let home = tempfile::tempdir().unwrap();
     fs::write(home.path().join("config.toml"), "max_tokens = 160\n[interface]\nhistory = false\n").unwrap();
     let large = home.path().join("large.txt");
-    fs::write(
-        &large,
-        "A line of a document that is long enough to be wrapped once in a while, and then some.\n".repeat(116_000),
-    )
-    .unwrap();
+    let line = |number| {
+        format!("Line {number} of a document that is long enough to be wrapped once in a while, and then some.\n")
+    };
+    fs::write(&large, (0..116_000).map(line).collect::<String>()).unwrap();
     let mut figures: [Vec<f64>; 8] = Default::default();
     let [first, opened, scrolled, running, decode, alone_decode, rss, own] = &mut figures;
     let mut idle = Vec::new();
