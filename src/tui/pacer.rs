@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// The least time between two frames, so that a key that is held down does not draw faster than a screen shows.
-const FRAME: Duration = Duration::from_millis(8);
+const FRAME: Duration = Duration::from_millis(4);
 
 /// The least time between two frames that only an answer's text asks for: drawing takes its time from decoding.
 const STREAM: Duration = Duration::from_millis(50);
@@ -65,6 +65,6 @@ mod tests {
         assert_eq!(pacer.due(), Some(at(21)));
         pacer.drew(at(22));
         pacer.ask(Cause::Now, at(23));
-        assert_eq!(pacer.due(), Some(at(30)));
+        assert_eq!(pacer.due(), Some(at(26)));
     }
 }

@@ -65,24 +65,29 @@ fn slowest_of_a_hundred(mut times: Vec<Duration>) -> f64 {
     millis(times[times.len() * 99 / 100])
 }
 
-/// All of it, on a document and on one of ten megabytes.
-pub(crate) fn measure(document: &Path) {
-    let home = tempfile::tempdir().unwrap();
-    fs::write(home.path().join("config.toml"), "max_tokens = 160\n[interface]\nhistory = false\n").unwrap();
-    let large = home.path().join("large.txt");
-    let line = |number| {
-        format!("Line {number} of a document that is long enough to be wrapped once in a while, and then some.\n")
-    };
-    fs::write(&large, (0..116_000).map(line).collect::<String>()).unwrap();
-    let mut figures: [Vec<f64>; 8] = Default::default();
-    let [first, opened, scrolled, running, decode, alone_decode, rss, own] = &mut figures;
-    let mut idle = Vec::new();
-    for _ in 0..ROUNDS {
-        let (mut pty, started) = start(home.path(), &large);
+/// One figure a round for each thing that is measured.
+#[derive(Default)]
+struct Figures {
+    first: Vec<f64>,
+    opened: Vec<f64>,
+    scrolled: Vec<f64>,
+    running: Vec<f64>,
+    decode: Vec<f64>,
+    decode_alone: Vec<f64>,
+    cost: Vec<f64>,
+    idle: Vec<f64>,
+    memory: Vec<f64>,
+    own_memory: Vec<f64>,
+}
+
+impl Figures {
+    /// From exec to a document of ten megabytes, and through it.
+    fn large(&mut self, home: &Path, file: &Path) {
+        let (mut pty, started) = start(home, file);
         pty.wait_for("Documents");
-        first.push(millis(started.elapsed()));
+        self.first.push(millis(started.elapsed()));
         pty.wait_for("large.txt ·");
-        opened.push(millis(started.elapsed()));
+        self.opened.push(millis(started.elapsed()));
         pty.wait_for("of context)");
         pty.send("\t");
         let pages = (0..KEYS).map(|_| {
@@ -92,39 +97,61 @@ pub(crate) fn measure(document: &Path) {
             pty.wait_until("next page", |screen| screen.contents() != before);
             pressed.elapsed()
         });
-        scrolled.push(slowest_of_a_hundred(pages.collect()));
-        drop(pty);
+        self.scrolled.push(slowest_of_a_hundred(pages.collect()));
+    }
 
-        let (mut pty, _) = start(home.path(), document);
+    /// Idle, under keys while a run decodes, and in a run that is left alone.
+    fn runs(&mut self, home: &Path, document: &Path) {
+        let (mut pty, _) = start(home, document);
         pty.wait_for("ready");
+        pty.wait_nothing(Duration::from_millis(300)); // What was still to be drawn.
         let before = busy(pty.process());
         // Nothing happens for a second: there is nothing to wait for but time.
         pty.wait_nothing(Duration::from_secs(1));
-        idle.push(millis(busy(pty.process()).saturating_sub(before)));
-        let (all, without_program) = memory(pty.process());
-        rss.push(all);
-        own.push(without_program);
+        self.idle.push(millis(busy(pty.process()).saturating_sub(before)));
+        let (all, own) = memory(pty.process());
+        self.memory.push(all);
+        self.own_memory.push(own);
         pty.send("\r");
         pty.wait_for("tokens · ");
         let keys = (0..KEYS / 2).map(|_| key_to_frame(&mut pty));
-        running.push(slowest_of_a_hundred(keys.collect()));
+        self.running.push(slowest_of_a_hundred(keys.collect()));
         pty.wait_for("1 pass · ");
         pty.send("\r");
         pty.wait_for("running");
+        let (before, began) = (busy(pty.process()), Instant::now());
         let done = pty.wait_for("1 pass · ");
+        let took = busy(pty.process()).saturating_sub(before);
+        self.cost.push(took.as_secs_f64() / began.elapsed().as_secs_f64() * 100.0);
         let footer = done.lines().find(|line| line.contains("1 pass · ")).unwrap();
         let speed = footer.split(" · ").find(|part| part.contains("tok/s")).unwrap();
-        decode.push(speed.split_whitespace().next().unwrap().parse().unwrap());
-        drop(pty);
-        let run = nfold(&["summarize", &document.to_string_lossy(), "--json", "-n", "160"]);
-        alone_decode.push(run.number("timing", "decode_tps"));
+        self.decode.push(speed.split_whitespace().next().unwrap().parse().unwrap());
     }
-    alone("interface: exec to first frame", "ms", first);
-    alone("interface: exec to a document of 10 MB on the screen", "ms", opened);
-    alone("interface: page down in 10 MB to frame, 99th percentile", "ms", scrolled);
-    alone("interface: key to frame while a run decodes, 99th", "ms", running);
-    row("interface: decode (nfold run)", "tok/s", decode, alone_decode);
-    alone("interface: processor time in an idle second", "ms", &idle);
-    alone("interface: memory, with the program's own pages", "MB", rss);
-    alone("interface: memory, without them", "MB", own);
+}
+
+/// All of it, on a document and on one of ten megabytes.
+pub(crate) fn measure(document: &Path) {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("config.toml"), "max_tokens = 160\n[interface]\nhistory = false\n").unwrap();
+    let large = home.path().join("large.txt");
+    let line = |number| {
+        format!("Line {number} of a document that is long enough to be wrapped once in a while, and then some.\n")
+    };
+    fs::write(&large, (0..116_000).map(line).collect::<String>()).unwrap();
+    let mut figures = Figures::default();
+    for _ in 0..ROUNDS {
+        figures.large(home.path(), &large);
+        figures.runs(home.path(), document);
+        let run = nfold(&["summarize", &document.to_string_lossy(), "--json", "-n", "160"]);
+        figures.decode_alone.push(run.number("timing", "decode_tps"));
+    }
+    alone("interface: exec to first frame", "ms", &figures.first);
+    alone("interface: exec to a document of 10 MB shown", "ms", &figures.opened);
+    alone("interface: page down in 10 MB to frame, 99th", "ms", &figures.scrolled);
+    alone("interface: key to frame while decoding, 99th", "ms", &figures.running);
+    row("interface: decode (nfold run)", "tok/s", &figures.decode, &figures.decode_alone);
+    alone("interface: processor time while decoding, of a core", "%", &figures.cost);
+    alone("interface: processor time in an idle second", "ms", &figures.idle);
+    alone("interface: memory, the program's own pages too", "MB", &figures.memory);
+    alone("interface: memory, without them", "MB", &figures.own_memory);
 }

@@ -115,6 +115,7 @@ impl Pty {
         while let Ok(bytes) = self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
             self.take(&bytes);
         }
+        assert!(Instant::now() < end, "it does not end; the screen shows\n{}", self.contents());
         let status = self.child.wait().unwrap();
         (status.exit_code(), self)
     }
