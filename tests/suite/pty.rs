@@ -45,7 +45,8 @@ fn ready(world: &World) -> Pty {
 }
 
 fn signal(process: u32, signal: &str) {
-    assert!(Command::new("kill").args([signal, &process.to_string()]).status().unwrap().success());
+    let line = format!("kill {signal} {process}");
+    assert!(Command::new("sh").args(["-c", &line]).status().unwrap().success());
 }
 
 /// The process that a process started.
