@@ -2,7 +2,7 @@
 //!
 //! [`App::update`] takes events in and gives effects out; [`view`] draws what the state looks like; both are pure. This loop
 //! is what is between them and the world: it waits for keys, for the engine, for effects that come back and for signals,
-//! and draws when [`pacer::Pacer`] says so. Nothing moves by itself, so an idle interface takes no time.
+//! and draws when the pacer says so. Nothing moves by itself, so an idle interface takes no time.
 //!
 //! The engine runs in a process of its own ([`crate::worker`]): when it dies, documents and what came of an answer are here.
 
