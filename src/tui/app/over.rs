@@ -276,7 +276,10 @@ impl App {
                 let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
                 let name = if piped { "standard input".into() } else { name };
                 self.documents.open(&sanitize(&name), Some(path).filter(|_| !piped), read.text);
-                self.message = read.encoding.map(|encoding| Ok(format!("{name} is not UTF-8; read as {encoding}")));
+                // What was said before, as of a theme with a mistake, stays.
+                if let Some(encoding) = read.encoding {
+                    self.message = Some(Ok(format!("{name} is not UTF-8; read as {encoding}")));
+                }
                 self.rescore();
             }
             Err(message) => self.message = Some(Err(message)),
