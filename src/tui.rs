@@ -15,7 +15,7 @@ mod markdown;
 mod pacer;
 mod page;
 mod perform;
-mod screen;
+pub mod screen;
 pub mod theme;
 mod view;
 
@@ -39,7 +39,7 @@ use perform::{Outside, Performer};
 use screen::Screen;
 use theme::Theme;
 
-pub use app::{App, Effect, Event, Listed, Model, Pane};
+pub use app::{App, DocumentId, Effect, Event, Listed, Model, Pane};
 pub use keymap::{Keymap, KeymapError};
 pub use view::view;
 
@@ -167,11 +167,10 @@ impl Loop {
         let effects = self.app.start();
         self.perform(effects).await?;
         loop {
-            if let Some(due) = self.pacer.due()
-                && due <= Instant::now()
-            {
+            if self.pacer.is_overdue(Instant::now()) {
                 self.draw()?;
             }
+            // Keys that are there already come before the frame that shows them.
             let events = tokio::select! {
                 biased;
                 _ = signals.terminate.recv() => return Ok(Some(15)),
@@ -185,7 +184,7 @@ impl Loop {
                 },
                 heard = next_heard(&mut self.worker) => self.burst(heard),
                 Some(outside) = self.outside.recv() => self.came_back(outside)?.into_iter().map(|event| (Cause::Now, event)).collect(),
-                () = until(self.pacer.due()) => continue,
+                () = until(self.pacer.due()) => { self.draw()?; continue }
             };
             for (cause, event) in events {
                 let now = Instant::now();
@@ -247,7 +246,7 @@ impl Loop {
                         self.app.tell(Err(problem));
                     }
                 }
-                Effect::Edit(text) => self.edit(&text).await?,
+                Effect::Edit(id, text) => self.edit(id, &text).await?,
                 other => self.performer.perform(other),
             }
         }
@@ -255,10 +254,13 @@ impl Loop {
     }
 
     /// Gives the terminal to the editor until it is left.
-    async fn edit(&mut self, text: &str) -> io::Result<()> {
+    async fn edit(&mut self, id: DocumentId, text: &str) -> io::Result<()> {
         self.input = None;
         self.screen.leave()?;
-        let event = self.performer.edit(text).await;
+        let event = match self.performer.edit(text).await {
+            Ok(edited) => Event::Edited(id, edited),
+            Err(message) => Event::Told(Err(message)),
+        };
         self.screen.take_again()?;
         self.input = Some(EventStream::new());
         self.pacer.ask(Cause::Now, Instant::now());

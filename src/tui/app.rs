@@ -36,6 +36,7 @@ pub use event::{Effect, Event, Listed, Model};
 
 pub(crate) use answers::{Answer, Answers, Heard, Phase};
 pub(crate) use choice::{Choice, Item as TaskItem};
+pub use documents::DocumentId;
 pub(crate) use documents::{Document, Documents, Source, window};
 pub(crate) use link::Link;
 pub(crate) use options::rows as option_rows;
@@ -76,7 +77,7 @@ pub struct App {
     mouse: bool,
     /// Where files were opened last.
     folder: PathBuf,
-    /// The tasks, model and settings that the answers came from, in words.
+    /// The settings that the answers came from, in words.
     settings: String,
     /// The document that the answers came from.
     source: Source,
@@ -114,12 +115,6 @@ impl App {
         app
     }
 
-    /// Adds a document that was read before the interface began.
-    pub fn add_document(&mut self, name: &str, path: Option<&Path>, text: String) {
-        self.documents.open(name, path, text);
-        self.arrange();
-    }
-
     /// Says something in the status line.
     pub fn tell(&mut self, message: Result<String, String>) {
         self.message = Some(message);
@@ -136,7 +131,7 @@ impl App {
     pub fn update(&mut self, event: Event, now: Instant) -> Vec<Effect> {
         let mut effects = match event {
             Event::Terminal(Terminal::Key(key)) if key.kind != KeyEventKind::Release => self.key(key, now),
-            Event::Terminal(Terminal::Paste(text)) => self.paste(&text),
+            Event::Terminal(Terminal::Paste(text)) => self.paste(&text, now),
             Event::Terminal(Terminal::Mouse(mouse)) => self.mouse(mouse),
             Event::Terminal(Terminal::Resize(width, height)) => {
                 self.size = Rect::new(0, 0, width, height);
@@ -269,15 +264,15 @@ impl App {
         pull.into_iter().chain(run).collect()
     }
 
-    fn paste(&mut self, text: &str) -> Vec<Effect> {
+    fn paste(&mut self, text: &str, now: Instant) -> Vec<Effect> {
         // Terminals send line ends as they like.
         let text = text.replace("\r\n", "\n").replace('\r', "\n");
         match &mut self.popup {
-            Some(Popup::Editor(area)) => drop(area.insert_str(text)),
+            Some(Popup::Editor(_, area)) => drop(area.insert_str(text)),
             Some(Popup::Prompt(prompt)) => drop(prompt.line.insert_str(text.lines().next().unwrap_or_default())),
             Some(Popup::Chooser(chooser)) => {
                 let chosen = chooser.paste(text.lines().next().unwrap_or_default());
-                return self.chosen(chosen, Instant::now());
+                return self.chosen(chosen, now);
             }
             Some(Popup::Options(_) | Popup::Text(..)) => {}
             None if text.trim().is_empty() => {}
@@ -311,8 +306,9 @@ impl App {
         Vec::new()
     }
 
-    /// Edits the document, or a new one, in the text area.
-    fn edit(&mut self, text: &str) {
+    /// Edits a document in the text area.
+    fn edit(&mut self, id: DocumentId) {
+        let text = self.documents.get(id).map_or("", |document| document.page.text());
         if text.len() > LONGEST_EDIT {
             let key = self.keymap.key(Action::EditExternally);
             self.message = Some(Err(format!("the document is too long to be edited here; {key} edits it in $EDITOR")));
@@ -320,7 +316,7 @@ impl App {
         }
         let mut area = TextArea::new(text.lines().map(sanitize).collect());
         area.set_wrap_mode(WrapMode::WordOrGlyph);
-        self.popup = Some(Popup::Editor(Box::new(area)));
+        self.popup = Some(Popup::Editor(id, Box::new(area)));
     }
 
     /// The areas of the screen as it stands.

@@ -1,9 +1,9 @@
-//! When to draw next: soon after a key, and not too often while an answer comes.
+//! When to draw next: at once for who waits, and not too often while an answer comes.
 
 use std::time::{Duration, Instant};
 
-/// The least time between two frames, so that a key that is held down does not draw faster than a screen shows.
-const FRAME: Duration = Duration::from_millis(4);
+/// How long events that come without a pause may hold a frame up.
+const PATIENCE: Duration = Duration::from_millis(16);
 
 /// The least time between two frames that only an answer's text asks for: drawing takes its time from decoding.
 const STREAM: Duration = Duration::from_millis(50);
@@ -27,14 +27,21 @@ pub(super) struct Pacer {
 impl Pacer {
     /// Asks for a frame.
     pub(super) fn ask(&mut self, cause: Cause, now: Instant) {
-        let pause = if cause == Cause::Now { FRAME } else { STREAM };
-        let at = self.drawn.map_or(now, |drawn| now.max(drawn + pause));
+        let at = match (cause, self.drawn) {
+            (Cause::Stream, Some(drawn)) => now.max(drawn + STREAM),
+            _ => now,
+        };
         self.due = Some(self.due.map_or(at, |due| due.min(at)));
     }
 
     /// When the next frame is to be drawn; `None` as long as nothing changes.
     pub(super) fn due(&self) -> Option<Instant> {
         self.due
+    }
+
+    /// Whether the next frame is to be drawn before whatever else there is.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        self.due.is_some_and(|due| due + PATIENCE <= now)
     }
 
     /// A frame was drawn.
@@ -49,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn frames_come_at_once_then_paced_and_not_without_a_cause() {
+    fn frames_come_at_once_for_keys_paced_for_text_and_not_without_a_cause() {
         let start = Instant::now();
         let at = |millis| start + Duration::from_millis(millis);
         let mut pacer = Pacer::default();
@@ -65,6 +72,8 @@ mod tests {
         assert_eq!(pacer.due(), Some(at(21)));
         pacer.drew(at(22));
         pacer.ask(Cause::Now, at(23));
-        assert_eq!(pacer.due(), Some(at(26)));
+        assert_eq!(pacer.due(), Some(at(23)));
+        assert!(!pacer.is_overdue(at(38)));
+        assert!(pacer.is_overdue(at(39)));
     }
 }

@@ -91,7 +91,7 @@ impl Performer {
             Effect::Send(_)
             | Effect::SendDocument(_)
             | Effect::Restart
-            | Effect::Edit(_)
+            | Effect::Edit(..)
             | Effect::Theme(_)
             | Effect::Mouse(_)
             | Effect::Redraw
@@ -197,14 +197,7 @@ impl Performer {
     }
 
     /// Runs the user's editor on a text and gives what came of it.
-    pub(super) async fn edit(&self, text: &str) -> Event {
-        match self.try_edit(text).await {
-            Ok(edited) => Event::Edited(edited),
-            Err(message) => Event::Told(Err(message)),
-        }
-    }
-
-    async fn try_edit(&self, text: &str) -> Result<Option<String>, String> {
+    pub(super) async fn edit(&self, text: &str) -> Result<String, String> {
         let editor = self.environment.editor.clone().unwrap_or_else(|| "vi".to_owned());
         let failed = |error: io::Error| format!("the text cannot be handed to the editor: {error}");
         let mut file = tempfile::Builder::new().prefix("nfold-").suffix(".txt").tempfile().map_err(failed)?;
@@ -220,8 +213,7 @@ impl Performer {
                 "`{editor}` ended with {status}; the document is as it was. $VISUAL or $EDITOR names another"
             ));
         }
-        let read = document::open(file.path()).map_err(|error| error.to_string())?;
-        Ok(Some(read.text).filter(|edited| edited != text))
+        document::open(file.path()).map(|read| read.text).map_err(|error| error.to_string())
     }
 }
 

@@ -26,13 +26,15 @@ pub(super) fn there_is_one() -> bool {
 }
 
 /// A terminal that is ours. Dropping it gives it back; so does a panic.
-pub(super) struct Screen {
+#[derive(Debug)]
+pub struct Screen {
     terminal: Drawing,
     mouse: bool,
 }
 
 impl Screen {
-    pub(super) fn enter(mouse: bool) -> io::Result<Self> {
+    /// Takes the terminal; `mouse` takes the mouse too.
+    pub fn enter(mouse: bool) -> io::Result<Self> {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |panic| {
             drop(give_back());

@@ -16,7 +16,7 @@ use super::message::{Command, Event};
 /// Events that wait to be heard before the engine waits.
 const WAITING: usize = 256;
 
-/// What comes from a worker, with the number of the process it comes from.
+/// What comes from a worker.
 #[derive(Debug)]
 pub enum Heard {
     /// The engine tells something.
@@ -39,7 +39,6 @@ pub struct Died {
 pub struct Worker {
     commands: mpsc::UnboundedSender<Outgoing>,
     heard: mpsc::Receiver<Heard>,
-    process: Option<u32>,
 }
 
 /// A command; a document is copied and encoded by the task that sends it, not by the interface.
@@ -57,7 +56,6 @@ impl Worker {
         #[cfg(unix)]
         program.process_group(0);
         let mut child = program.spawn()?;
-        let process = child.id();
         let missing = || io::Error::other("the engine has no pipes");
         let input = child.stdin.take().ok_or_else(missing)?;
         let output = child.stdout.take().ok_or_else(missing)?;
@@ -65,7 +63,7 @@ impl Worker {
         let (tell, heard) = mpsc::channel(WAITING);
         tokio::spawn(send(input, outgoing));
         tokio::spawn(hear(child, output, tell));
-        Ok(Self { commands, heard, process })
+        Ok(Self { commands, heard })
     }
 
     /// Sends a command. Where the process is dead, that is heard.
@@ -89,12 +87,6 @@ impl Worker {
     /// An event that is there already.
     pub fn try_next(&mut self) -> Option<Heard> {
         self.heard.try_recv().ok()
-    }
-
-    /// The number of the process.
-    #[must_use]
-    pub fn process(&self) -> Option<u32> {
-        self.process
     }
 }
 

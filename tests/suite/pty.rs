@@ -4,6 +4,8 @@ use std::fs;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use nfold::tui::screen::Screen;
+
 use crate::support::pty::{CommandBuilder, Pty};
 use crate::support::{World, data, smollm2, tiny};
 
@@ -214,6 +216,25 @@ fn signals_give_the_terminal_back() {
             std::thread::yield_now();
         }
     }
+}
+
+/// What the next test runs in a terminal.
+#[test]
+#[ignore = "takes the terminal, and panics"]
+fn panics_on_its_screen() {
+    let _screen = Screen::enter(true).unwrap();
+    panic!("on purpose");
+}
+
+#[test]
+fn a_panic_gives_the_terminal_back_and_is_read_there() {
+    let mut command = CommandBuilder::new(std::env::current_exe().unwrap());
+    command.args(["--ignored", "--exact", "--nocapture", "suite::pty::panics_on_its_screen"]);
+    let (code, pty) = Pty::start((80, 24), command).exit();
+    assert_eq!(code, 101);
+    assert!(pty.is_given_back());
+    // Lines begin at the left again, on the screen that was there before.
+    assert!(pty.contents().lines().any(|line| line == "on purpose"), "{}", pty.contents());
 }
 
 #[test]

@@ -170,8 +170,13 @@ fn documents_are_switched_edited_and_closed() {
     ui.keys("a<Esc>");
     assert!(!ui.text().contains("text 2"));
     ui.keys("E");
-    assert_eq!(ui.done().pop(), Some(Effect::Edit("hello there".to_owned())));
-    ui.event(Event::Edited(Some("hello you there".to_owned())));
+    let Some(Effect::Edit(id, text)) = ui.done().pop() else { panic!("no editor") };
+    assert_eq!(text, "hello there");
+    // A file that is opened meanwhile is another document.
+    let mut ui = ui.open("other.txt", "something else");
+    ui.event(Event::Edited(id, "hello you there".to_owned()));
+    assert!(ui.text().contains("something else"));
+    ui.keys("[");
     assert!(ui.text().contains("text 1 · 3 words"));
 }
 

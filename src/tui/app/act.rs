@@ -1,7 +1,8 @@
 //! What each action does.
 
 use super::{
-    Action, App, Asked, Chooser, Effect, For, Instant, Item, Method, Page, Pane, Popup, Prompt, What, export, options,
+    Action, App, Asked, Chooser, DocumentId, Effect, For, Instant, Item, Method, Page, Pane, Popup, Prompt, What,
+    export, options,
 };
 
 impl App {
@@ -25,8 +26,14 @@ impl App {
             Action::Compare => self.choose_methods(),
             Action::Difference => self.answers.show_differences = !self.answers.show_differences,
             Action::Open => return self.list_folder(false),
-            Action::New => self.new_document(),
-            Action::Edit => self.edit_here(),
+            Action::New => {
+                let id = self.new_document();
+                self.edit(id);
+            }
+            Action::Edit => {
+                let id = self.some_document();
+                self.edit(id);
+            }
             Action::EditExternally => return self.edit_externally(),
             Action::Close => self.close_document(),
             Action::NextDocument => self.documents.cycle(true),
@@ -111,9 +118,7 @@ impl App {
             note: about(method).to_owned(),
             what: What::Method(method),
         };
-        let mut chooser = Chooser::new(For::Methods, methods.map(item).collect());
-        chooser.note = Some("Tab marks two to four".to_owned());
-        self.popup = Some(Popup::Chooser(chooser));
+        self.popup = Some(Popup::Chooser(Chooser::new(For::Methods, methods.map(item).collect())));
     }
 
     fn list_actions(&mut self) {
@@ -139,31 +144,30 @@ impl App {
         self.list(For::Files { folder: folder.clone(), hidden }, Effect::List { folder, hidden })
     }
 
-    fn new_document(&mut self) {
+    fn new_document(&mut self) -> DocumentId {
         let name = self.documents.new_name("text");
-        self.documents.open(&name, None, "");
-        self.edit("");
+        self.documents.open(&name, None, "")
     }
 
-    fn edit_here(&mut self) {
-        match self.documents.current().map(|document| document.page.text().to_owned()) {
-            Some(text) => self.edit(&text),
+    /// The document that is shown, or a new one.
+    fn some_document(&mut self) -> DocumentId {
+        match self.documents.current() {
+            Some(document) => document.id,
             None => self.new_document(),
         }
     }
 
     fn edit_externally(&mut self) -> Vec<Effect> {
-        if self.documents.current().is_none() {
-            let name = self.documents.new_name("text");
-            self.documents.open(&name, None, "");
-        }
-        let text = self.documents.current().map_or_else(String::new, |document| document.page.text().to_owned());
-        vec![Effect::Edit(text)]
+        let id = self.some_document();
+        let text = self.documents.get(id).map_or_else(String::new, |document| document.page.text().to_owned());
+        vec![Effect::Edit(id, text)]
     }
 
     fn close_document(&mut self) {
-        self.documents.close();
-        self.rescore();
+        if let Some(id) = self.documents.current().map(|document| document.id) {
+            self.documents.close(id);
+            self.rescore();
+        }
     }
 
     fn toggle_reference(&mut self) {

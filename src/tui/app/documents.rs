@@ -12,9 +12,15 @@ pub(crate) struct Document {
     pub(crate) path: Option<PathBuf>,
     pub(crate) page: Page,
     pub(crate) words: usize,
+    /// Tells documents apart, whatever becomes of their texts.
+    pub(crate) id: DocumentId,
     /// Tells texts apart: a changed text has another.
     pub(crate) version: u64,
 }
+
+/// Tells documents apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DocumentId(u64);
 
 /// What answers came from: a document as it was when they were begun.
 #[derive(Debug, Clone, Default)]
@@ -30,8 +36,8 @@ pub(crate) struct Documents {
     list: Vec<Document>,
     current: usize,
     versions: u64,
-    /// The version of the text that answers are scored against.
-    reference: Option<u64>,
+    /// The document that answers are scored against.
+    reference: Option<DocumentId>,
 }
 
 impl Documents {
@@ -52,24 +58,26 @@ impl Documents {
     }
 
     /// Adds a document and shows it. A file that is open already is read anew into its place.
-    pub(crate) fn open(&mut self, name: &str, path: Option<&Path>, text: impl Into<String>) {
+    pub(crate) fn open(&mut self, name: &str, path: Option<&Path>, text: impl Into<String>) -> DocumentId {
+        if let Some(at) = path.and_then(|path| self.list.iter().position(|open| open.path.as_deref() == Some(path))) {
+            self.current = at;
+            let id = self.list[at].id;
+            self.replace(id, text.into());
+            return id;
+        }
         self.versions += 1;
         let page = Page::new(text);
-        let document = Document {
+        let id = DocumentId(self.versions);
+        self.list.push(Document {
             name: name.to_owned(),
             path: path.map(Path::to_path_buf),
             words: page.text().split_whitespace().count(),
             page,
+            id,
             version: self.versions,
-        };
-        let same = self.list.iter().position(|open| open.path.is_some() && open.path == document.path);
-        if let Some(at) = same {
-            self.list[at] = document;
-            self.current = at;
-        } else {
-            self.list.push(document);
-            self.current = self.list.len() - 1;
-        }
+        });
+        self.current = self.list.len() - 1;
+        id
     }
 
     /// A name for a text that came without one.
@@ -79,21 +87,25 @@ impl Documents {
         names.find(|name| !taken(name)).unwrap_or_default()
     }
 
-    /// Gives the current document another text.
-    pub(crate) fn replace(&mut self, text: String) {
+    pub(crate) fn get(&self, id: DocumentId) -> Option<&Document> {
+        self.list.iter().find(|document| document.id == id)
+    }
+
+    /// Gives a document another text.
+    pub(crate) fn replace(&mut self, id: DocumentId, text: String) {
         self.versions += 1;
         let version = self.versions;
-        if let Some(document) = self.current_mut() {
+        if let Some(document) = self.list.iter_mut().find(|document| document.id == id) {
             document.words = text.split_whitespace().count();
             document.page = Page::new(text);
             document.version = version;
         }
     }
 
-    pub(crate) fn close(&mut self) {
-        if self.current < self.list.len() {
-            let closed = self.list.remove(self.current);
-            self.reference = self.reference.filter(|version| *version != closed.version);
+    pub(crate) fn close(&mut self, id: DocumentId) {
+        if let Some(at) = self.list.iter().position(|document| document.id == id) {
+            self.list.remove(at);
+            self.current -= usize::from(self.current > at);
             self.current = self.current.min(self.list.len().saturating_sub(1));
         }
     }
@@ -117,13 +129,13 @@ impl Documents {
 
     /// Makes the current document the reference, or no more. Gives whether it is one now.
     pub(crate) fn toggle_reference(&mut self) -> bool {
-        let version = self.current().map(|document| document.version);
-        self.reference = version.filter(|_| version != self.reference);
+        let id = self.current().map(|document| document.id);
+        self.reference = id.filter(|_| id != self.reference);
         self.reference.is_some()
     }
 
     pub(crate) fn reference(&self) -> Option<&Document> {
-        self.list.iter().find(|document| Some(document.version) == self.reference)
+        self.reference.and_then(|id| self.get(id))
     }
 
     /// The documents that fit into so many rows, the current one among them.

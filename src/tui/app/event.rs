@@ -7,6 +7,8 @@ use crate::document::Text;
 use crate::history::Entry;
 use crate::worker::{self, Command, Died};
 
+use super::documents::DocumentId;
+
 /// Something that happened.
 #[derive(Debug)]
 pub enum Event {
@@ -22,8 +24,8 @@ pub enum Event {
     Listed(PathBuf, Result<Vec<Listed>, String>),
     /// The head of a file, to be shown beside its name.
     Previewed(PathBuf, String),
-    /// The editor was left; `None` where nothing was changed.
-    Edited(Option<String>),
+    /// The editor was left with this text.
+    Edited(DocumentId, String),
     /// What models there are.
     Models(Vec<Model>),
     /// What themes there are.
@@ -78,8 +80,8 @@ pub enum Effect {
     },
     /// Read the head of a file.
     Preview(PathBuf),
-    /// Edit a text in `$EDITOR`.
-    Edit(String),
+    /// Edit a document's text in `$EDITOR`.
+    Edit(DocumentId, String),
     /// Put a text where it can be pasted from.
     Copy(String),
     /// Write a file.

@@ -37,8 +37,8 @@ pub(crate) struct Link {
     /// The version of the document that the engine has.
     sent: Option<u64>,
     deaths: usize,
-    /// Why the engine is not started again by itself.
-    pub(crate) dead: Option<String>,
+    /// Whether the engine is not started again by itself.
+    pub(crate) dead: bool,
     /// How much of the model is loaded, as long as it is being loaded.
     pub(crate) loading: Option<f32>,
     pub(crate) measured: Measured,
@@ -62,7 +62,7 @@ impl Link {
     pub(crate) fn measure(&mut self, document: Option<&Document>, ask: Ask) -> Vec<Effect> {
         let (version, text) = document.map_or((0, ""), |document| (document.version, document.page.text()));
         let about = Some((version, ask.clone()));
-        if self.dead.is_some() || self.pull.is_some() || about == self.measured.about {
+        if self.dead || self.pull.is_some() || about == self.measured.about {
             return Vec::new();
         }
         if ask.tasks.is_empty() {
@@ -153,7 +153,7 @@ impl Link {
         let said = died.said.as_ref().map_or_else(String::new, |said| format!(" ({said})"));
         let why = format!("the engine's process ended by {}{said}", died.how);
         if self.deaths >= DEATHS {
-            self.dead = Some(why.clone());
+            self.dead = true;
             return (format!("{why}; it is not started again by itself"), None);
         }
         (format!("{why}; nothing of yours is lost, it was started again"), Some(Effect::Restart))
@@ -162,6 +162,6 @@ impl Link {
     /// Starts a dead engine again.
     pub(crate) fn revive(&mut self) -> Option<Effect> {
         self.deaths = 0;
-        self.dead.take().map(|_| Effect::Restart)
+        std::mem::take(&mut self.dead).then_some(Effect::Restart)
     }
 }

@@ -4,9 +4,9 @@ use crate::document::Text;
 use crate::plan::Ask;
 
 use super::{
-    Action, Answer, App, Asked, Chooser, Chosen, Effect, Entry, Event, For, Instant, Item, KeyCode, KeyEvent,
-    KeyModifiers, Listed, Method, MouseButton, MouseEvent, MouseEventKind, Page, Pane, Path, Phase, Popup, Position,
-    Rect, What, act, layout, options, sanitize,
+    Action, Answer, App, Asked, Chooser, Chosen, DocumentId, Effect, Entry, Event, For, Instant, Item, KeyCode,
+    KeyEvent, KeyModifiers, Listed, Method, MouseButton, MouseEvent, MouseEventKind, Page, Pane, Path, Phase, Popup,
+    Position, Rect, What, act, layout, options, sanitize,
 };
 
 impl App {
@@ -19,12 +19,12 @@ impl App {
                 return self.chosen(chosen, now);
             }
             // Leaving the text area takes the text over: nothing that was typed is lost.
-            Some(Popup::Editor(area)) if leaves => {
-                let text = area.lines().join("\n");
+            Some(Popup::Editor(id, area)) if leaves => {
+                let (id, text) = (*id, area.lines().join("\n"));
                 self.popup = None;
-                self.take_edited(text);
+                self.take_edited(id, text);
             }
-            Some(Popup::Editor(area)) => drop(area.input(key)),
+            Some(Popup::Editor(_, area)) => drop(area.input(key)),
             _ if leaves => self.popup = None,
             Some(Popup::Prompt(prompt)) if key.code == KeyCode::Enter => {
                 let (asked, text) = (prompt.asked, prompt.text());
@@ -50,13 +50,15 @@ impl App {
         Vec::new()
     }
 
-    fn take_edited(&mut self, text: String) {
-        let same = self.documents.current().is_some_and(|document| document.page.text().trim_end() == text.trim_end());
-        if text.trim().is_empty() && self.documents.current().is_some_and(|document| document.path.is_none()) {
-            self.documents.close();
-        } else if !same {
-            self.documents.replace(text);
+    /// Takes an edited text over; a text of no file that is blank is closed.
+    fn take_edited(&mut self, id: DocumentId, text: String) {
+        let Some(document) = self.documents.get(id) else { return };
+        if text.trim().is_empty() && document.path.is_none() {
+            self.documents.close(id);
+        } else if document.page.text().trim_end() != text.trim_end() {
+            self.documents.replace(id, text);
         }
+        self.rescore();
     }
 
     fn options_key(&mut self, key: KeyEvent) {
@@ -157,7 +159,7 @@ impl App {
                 What::Action(action) => return self.act(action, now),
                 What::File(path) => files.push(path),
                 What::Theme(name) => return self.use_theme(name),
-                What::Model { name, .. } => {
+                What::Model(name) => {
                     self.choice.model = name;
                     self.link.forget_measure();
                 }
@@ -177,15 +179,16 @@ impl App {
         let same = |open: &super::Document| Some(open.page.text()) == entry.text.as_deref();
         match (self.documents.list().iter().position(same), &entry.text) {
             (Some(open), _) => self.documents.select(open),
-            (None, Some(text)) => self.documents.open(&entry.document, None, text.as_str()),
+            (None, Some(text)) => {
+                self.documents.open(&entry.document, None, text.as_str());
+            }
             (None, None) => {}
         }
         self.choice.set(&entry.combination, &self.config);
         let method = Method::ALL.into_iter().find(|method| method.name() == entry.strategy).unwrap_or(Method::Auto);
         let ask = Ask { model: entry.model.clone(), ..self.choice.ask(method, &self.config) };
-        let version = self.documents.current().map_or(0, |document| document.version);
         let text = entry.text.clone().unwrap_or_default();
-        self.source = super::Source { name: entry.document.clone(), text, version };
+        self.source = super::Source { name: entry.document.clone(), text, version: 0 };
         self.settings.clone_from(&entry.settings);
         self.answers.show(Answer::earlier(ask, &entry.answer, entry.figures.clone()));
         self.focus = Pane::Answer;
@@ -251,7 +254,7 @@ impl App {
     pub(super) fn came_back(&mut self, event: Event) -> Vec<Effect> {
         match event {
             Event::Opened(path, result) => self.opened(&path, result),
-            Event::Edited(Some(text)) => self.take_edited(text),
+            Event::Edited(id, text) => self.take_edited(id, text),
             Event::Told(told) => self.message = Some(told),
             Event::Exists(path) => {
                 let prompt = super::Prompt::new(Asked::Overwrite, &path.to_string_lossy());
@@ -335,7 +338,7 @@ fn file_item(folder: &Path, entry: &Listed) -> Item {
 fn model_item(model: super::Model) -> Item {
     let size = model.size.map_or_else(String::new, bytes);
     let note = if model.here { size } else { format!("{size}, not here; enter downloads it") };
-    Item { label: sanitize(&model.name), note, what: What::Model { name: model.name, here: model.here } }
+    Item { label: sanitize(&model.name), note, what: What::Model(model.name) }
 }
 
 /// How long ago something was, from microseconds.

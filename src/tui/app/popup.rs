@@ -13,6 +13,8 @@ use crate::strategy::Method;
 use crate::tui::action::Action;
 use crate::tui::page::Page;
 
+use super::documents::DocumentId;
+
 /// What lies over the panes.
 #[derive(Debug)]
 pub(crate) enum Popup {
@@ -24,8 +26,8 @@ pub(crate) enum Popup {
     Options(usize),
     /// A text to read, with its title.
     Text(&'static str, Page),
-    /// The document as it is edited.
-    Editor(Box<TextArea<'static>>),
+    /// A document as it is edited.
+    Editor(DocumentId, Box<TextArea<'static>>),
 }
 
 /// What a list is for.
@@ -56,7 +58,7 @@ pub(crate) enum What {
     Folder(PathBuf),
     File(PathBuf),
     Theme(String),
-    Model { name: String, here: bool },
+    Model(String),
     Entry(Box<Entry>),
     Method(Method),
 }
@@ -81,7 +83,7 @@ pub(crate) struct Chooser {
     marked: BTreeSet<usize>,
     /// What is shown beside the list.
     pub(crate) preview: Option<Page>,
-    /// Where the list comes later, or why it is empty.
+    /// What stands in the place of an empty list.
     pub(crate) note: Option<String>,
 }
 

@@ -37,7 +37,7 @@ pub(super) fn popup(app: &App, theme: &Theme, frame: &mut Frame<'_>, screen: Rec
             let inner = over(theme, title, frame, area);
             texts::page(page, &Vec::new(), theme, frame, inner);
         }
-        Some(Popup::Editor(text)) => {
+        Some(Popup::Editor(_, text)) => {
             let area = layout::popup(screen, true);
             let inner = over(theme, "Edit · esc takes it over", frame, area);
             area_in(text, theme, frame, inner);
@@ -76,7 +76,7 @@ fn chooser(chooser: &Chooser, theme: &Theme, frame: &mut Frame<'_>, area: Rect) 
         For::Themes(_) => ("Themes".to_owned(), "enter keeps it · esc goes back"),
         For::Models => ("Models".to_owned(), "enter takes it"),
         For::History => ("Earlier runs".to_owned(), "enter brings it back · del deletes it"),
-        For::Methods => ("Compare on this document".to_owned(), "tab marks · enter runs them"),
+        For::Methods => ("Compare on this document".to_owned(), "tab marks two to four · enter runs them"),
     };
     let inner = over(theme, &title, frame, area);
     let typed = Line::from(vec![

@@ -28,7 +28,7 @@ pub(super) fn title(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
 fn engine(app: &App) -> (String, Role) {
     let link = app.link();
     match () {
-        () if link.dead.is_some() => ("the engine is down".to_owned(), Role::Error),
+        () if link.dead => ("the engine is down".to_owned(), Role::Error),
         () if link.pull.is_some() => ("downloading".to_owned(), Role::Busy),
         () if app.is_busy() => ("running".to_owned(), Role::Busy),
         () => match link.loading {
