@@ -4,6 +4,7 @@
 //! checked against what is left of the file before anything is allocated for it.
 
 mod read;
+mod rewrite;
 mod tensor_type;
 mod write;
 

@@ -4,6 +4,7 @@ mod add;
 #[cfg(feature = "download")]
 mod pull;
 mod store;
+pub mod weights;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

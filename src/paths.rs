@@ -12,7 +12,7 @@ pub struct Paths {
     pub config_file: PathBuf,
     /// Models and adapters.
     pub data: PathBuf,
-    /// Composed adapters and remembered digests: everything here can be made again.
+    /// Composed adapters, faster copies of models, remembered digests: everything here can be made again.
     pub cache: PathBuf,
     /// Folders in which adapters are looked for, the user's first.
     pub adapters: Vec<PathBuf>,
@@ -53,6 +53,12 @@ impl Paths {
     #[must_use]
     pub fn composed(&self) -> PathBuf {
         self.cache.join("composed")
+    }
+
+    /// Where copies of models lie that are faster to compute with.
+    #[must_use]
+    pub fn weights(&self) -> PathBuf {
+        self.cache.join("weights")
     }
 
     /// Where runs of the interface are kept.

@@ -14,7 +14,7 @@ use crate::digest::{Digest, Digests};
 use crate::engine::Sampling;
 use crate::library::{Library, NotThere};
 use crate::merge;
-use crate::model::{BaseModel, FindError, HeaderError, Store};
+use crate::model::{BaseModel, FindError, HeaderError, Store, weights};
 use crate::paths::Paths;
 use crate::strategy::{Method, Strategy};
 use crate::task::{Combination, TaskError};
@@ -77,6 +77,14 @@ pub struct Base {
     pub sha256: Digest,
     /// What its header says.
     pub header: BaseModel,
+}
+
+impl Base {
+    /// The file that the engine is to load; makes it where it is a copy that is not there yet.
+    #[must_use]
+    pub fn to_load(&self, paths: &Paths) -> PathBuf {
+        weights::to_load(&self.header.path, self.sha256, &paths.weights())
+    }
 }
 
 /// One pass that will be run.

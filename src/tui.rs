@@ -22,7 +22,7 @@ mod view;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossterm::event::EventStream;
 use futures_util::StreamExt;
@@ -162,7 +162,7 @@ impl Loop {
     async fn run(mut self) -> io::Result<Option<u8>> {
         let mut signals = Signals::listen()?;
         self.draw()?;
-        self.input = Some(EventStream::new());
+        self.input = Some(listen());
         self.start_engine();
         let effects = self.app.start();
         self.perform(effects).await?;
@@ -224,7 +224,7 @@ impl Loop {
         self.screen.leave()?;
         signal_hook::low_level::emulate_default_handler(signal_hook::consts::SIGTSTP)?;
         self.screen.take_again()?;
-        self.input = Some(EventStream::new());
+        self.input = Some(listen());
         self.pacer.ask(Cause::Now, Instant::now());
         Ok(())
     }
@@ -262,7 +262,7 @@ impl Loop {
             Err(message) => Event::Told(Err(message)),
         };
         self.screen.take_again()?;
-        self.input = Some(EventStream::new());
+        self.input = Some(listen());
         self.pacer.ask(Cause::Now, Instant::now());
         self.performer.tell(event);
         Ok(())
@@ -287,6 +287,13 @@ fn event(heard: Heard) -> (Cause, Event) {
         Heard::Event(event) => (Cause::Now, Event::Engine(event)),
         Heard::Died(died) => (Cause::Now, Event::Died(died)),
     }
+}
+
+/// Keys from now on. The stream that was dropped before has left a wake-up behind: it is taken here, because crossterm
+/// forgets the key that comes in one batch with it.
+fn listen() -> EventStream {
+    drop(crossterm::event::poll(Duration::ZERO));
+    EventStream::new()
 }
 
 async fn next_key(input: &mut Option<EventStream>) -> Option<io::Result<crossterm::event::Event>> {

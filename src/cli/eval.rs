@@ -96,7 +96,7 @@ fn load(session: &Session, args: &EvalArgs, base: &Base) -> Result<Llama, Failur
     let threads = args.threads.unwrap_or(session.config.threads);
     let threads = usize::try_from(threads).ok().filter(|threads| *threads > 0);
     let gpu_layers = u32::try_from(session.config.gpu_layers).ok();
-    Ok(Llama::load(&base.header.path, LoadOptions { threads, gpu_layers }, |_| ControlFlow::Continue(()))?)
+    Ok(Llama::load(&base.to_load(&session.paths), LoadOptions { threads, gpu_layers }, |_| ControlFlow::Continue(()))?)
 }
 
 fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {

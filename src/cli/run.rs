@@ -142,11 +142,15 @@ impl Runner<'_> {
         let bar = self.session.console.progress("loading the model", Unit::Steps);
         bar.set_length(100);
         let shown = bar.clone();
-        let loaded = Llama::load(&plan.base.header.path, LoadOptions { threads, gpu_layers }, move |fraction| {
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 100")]
-            shown.set_position((fraction * 100.0) as u64);
-            ControlFlow::Continue(())
-        });
+        let loaded = Llama::load(
+            &plan.base.to_load(&self.session.paths),
+            LoadOptions { threads, gpu_layers },
+            move |fraction| {
+                #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a fraction of 100")]
+                shown.set_position((fraction * 100.0) as u64);
+                ControlFlow::Continue(())
+            },
+        );
         bar.finish_and_clear();
         loaded
     }

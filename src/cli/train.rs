@@ -46,7 +46,7 @@ fn adapter(session: &Session, args: &AdapterArgs) -> Result<Exit, Failure> {
         Some(start) => Shape::Adapter { rank: start.ranks().0, alpha: start.alpha },
     };
     let trainer = Trainer::new(session, training, &plan, &file_stem(&plan.combination))?;
-    let engine = load(&plan)?;
+    let engine = load(session, &plan)?;
     let mut reader = Reader::new(session, training, &engine);
     let group = reader.group(&plan, None, &training.data)?;
     let data = reader.finish();
@@ -92,7 +92,7 @@ fn calibration(session: &Session, args: &CalibrationArgs) -> Result<Exit, Failur
     };
     let stem = format!("calibrations/{}", kind.file_stem(&plans[0].combination));
     let trainer = Trainer::new(session, training, &plans[0], &stem)?;
-    let mut engine = load(&plans[0])?;
+    let mut engine = load(session, &plans[0])?;
     let mut data = training.data.clone();
     if args.from == Origin::MultiStep {
         let steps = plan(session, training, &args.tasks, Method::MultiStep, &[])?;
@@ -183,7 +183,7 @@ fn start(path: &Path, plan: &Plan) -> Result<Adapter, Failure> {
 }
 
 /// The model in llama.cpp, which makes tokens of texts as runs will.
-fn load(plan: &Plan) -> Result<Llama, Failure> {
+fn load(session: &Session, plan: &Plan) -> Result<Llama, Failure> {
     let go_on = |_| std::ops::ControlFlow::Continue(());
-    Ok(Llama::load(&plan.base.header.path, LoadOptions { threads: None, gpu_layers: Some(0) }, go_on)?)
+    Ok(Llama::load(&plan.base.to_load(&session.paths), LoadOptions { threads: None, gpu_layers: Some(0) }, go_on)?)
 }

@@ -58,7 +58,7 @@ pub enum Problem {
     Offset { name: String, found: u64, expected: u64 },
     #[error("is cut off in tensor `{name}`: its data ends at byte {needs}, the file at {has}")]
     Data { name: String, needs: u64, has: u64 },
-    #[error("stores tensor `{name}` as {found}; F32, F16, BF16 and Q8_0 can be read")]
+    #[error("stores tensor `{name}` as {found}; F32, F16, BF16, Q4_1 and Q8_0 can be read")]
     Unreadable { name: String, found: TensorType },
 }
 
@@ -66,10 +66,14 @@ pub enum Problem {
 #[derive(Debug)]
 pub struct File {
     path: PathBuf,
-    reader: BufReader<fs::File>,
+    pub(super) reader: BufReader<fs::File>,
+    /// Where the tensors' entries begin.
+    pub(super) entries: u64,
+    /// Where their data begins.
     data: u64,
+    pub(super) alignment: u64,
     metadata: Vec<(String, Value)>,
-    tensors: Vec<TensorInfo>,
+    pub(super) tensors: Vec<TensorInfo>,
 }
 
 impl File {
@@ -89,6 +93,7 @@ impl File {
         let (tensor_count, entry_count) = read_preamble(&mut source)?;
         let metadata = read_metadata(&mut source, entry_count)?;
         let alignment = alignment(&metadata)?;
+        let entries = source.at;
         let mut tensors = Vec::new();
         let mut names = HashSet::new();
         for _ in 0..tensor_count {
@@ -100,7 +105,8 @@ impl File {
         }
         let data = source.at.next_multiple_of(alignment);
         check_layout(&tensors, data, alignment, size)?;
-        Ok(Self { path: path.to_path_buf(), reader: source.reader, data, metadata, tensors })
+        let reader = source.reader;
+        Ok(Self { path: path.to_path_buf(), reader, entries, data, alignment, metadata, tensors })
     }
 
     /// The file's path, as it was opened.

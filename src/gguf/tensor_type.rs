@@ -48,6 +48,8 @@ impl TensorType {
     pub const F32: Self = Self(0);
     /// 16-bit IEEE floats.
     pub const F16: Self = Self(1);
+    /// Blocks of 32 four-bit numbers behind a 16-bit scale and a 16-bit minimum.
+    pub const Q4_1: Self = Self(3);
     /// Blocks of 32 signed bytes behind one 16-bit scale.
     pub const Q8_0: Self = Self(8);
     /// The upper half of 32-bit floats.
@@ -62,7 +64,7 @@ impl TensorType {
     /// Whether [`TensorType::decode`] can read it.
     #[must_use]
     pub fn is_readable(self) -> bool {
-        matches!(self, Self::F32 | Self::F16 | Self::BF16 | Self::Q8_0)
+        matches!(self, Self::F32 | Self::F16 | Self::BF16 | Self::Q4_1 | Self::Q8_0)
     }
 
     /// The numbers that `bytes` hold; a tail that fills no whole block is left out. Empty for types that are not readable.
@@ -72,6 +74,7 @@ impl TensorType {
             Self::F32 => chunks(bytes).map(f32::from_le_bytes).collect(),
             Self::F16 => decode_f16(bytes),
             Self::BF16 => chunks(bytes).map(|raw| bf16::from_le_bytes(raw).to_f32()).collect(),
+            Self::Q4_1 => bytes.as_chunks::<20>().0.iter().flat_map(decode_q4_1).collect(),
             Self::Q8_0 => bytes.as_chunks::<34>().0.iter().flat_map(decode_q8_0).collect(),
             Self(_) => Vec::new(),
         }
@@ -115,6 +118,30 @@ pub(super) fn encode_f16(numbers: &[f32]) -> Vec<u8> {
     bytes
 }
 
+/// The first sixteen numbers are in the bytes' lower halves, the others in the upper ones.
+fn decode_q4_1(block: &[u8; 20]) -> [f32; 32] {
+    let half = |at: usize| f16::from_le_bytes([block[at], block[at + 1]]).to_f32();
+    let (scale, minimum) = (half(0), half(2));
+    std::array::from_fn(|i| {
+        let byte = block[4 + i % 16];
+        scale * f32::from(if i < 16 { byte & 15 } else { byte >> 4 }) + minimum
+    })
+}
+
+/// The numbers rounded to Q8_0, as bytes; a tail that fills no whole block is left out.
+pub(super) fn encode_q8_0(numbers: &[f32]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(numbers.len() / 32 * 34);
+    for block in numbers.as_chunks::<32>().0 {
+        let largest = block.iter().fold(0f32, |largest, number| largest.max(number.abs()));
+        let scale = f16::from_f32(largest / 127.0);
+        bytes.extend(scale.to_le_bytes());
+        let inverse = if scale == f16::ZERO { 0.0 } else { 1.0 / scale.to_f32() };
+        #[expect(clippy::cast_possible_truncation, reason = "casts of floats saturate")]
+        bytes.extend(block.map(|number| ((number * inverse).round_ties_even() as i8).to_le_bytes()[0]));
+    }
+    bytes
+}
+
 fn decode_q8_0(block: &[u8; 34]) -> [f32; 32] {
     let scale = f16::from_le_bytes([block[0], block[1]]).to_f32();
     std::array::from_fn(|i| scale * f32::from(i8::from_le_bytes([block[i + 2]])))
@@ -132,6 +159,27 @@ mod tests {
         block[33] = (-128i8).to_le_bytes()[0];
         let numbers = TensorType::Q8_0.decode(&block);
         assert_eq!((numbers[0], numbers[1], numbers[31]), (1.5, 0.0, -64.0));
+    }
+
+    #[test]
+    fn q4_1_is_scale_times_half_byte_plus_minimum() {
+        let mut block = [0u8; 20];
+        block[..2].copy_from_slice(&f16::from_f32(0.5).to_le_bytes());
+        block[2..4].copy_from_slice(&f16::from_f32(-2.0).to_le_bytes());
+        (block[4], block[19]) = (0xf3, 0x10);
+        let numbers = TensorType::Q4_1.decode(&block);
+        assert_eq!((numbers[0], numbers[16], numbers[15], numbers[31]), (-0.5, 5.5, -2.0, -1.5));
+    }
+
+    #[test]
+    fn q8_0_keeps_numbers_to_half_a_step() {
+        let numbers: Vec<f32> = (0u8..96).map(|i| (f32::from(i) - 40.0) * if i < 32 { 0.0 } else { 0.37 }).collect();
+        let again = TensorType::Q8_0.decode(&encode_q8_0(&numbers));
+        assert_eq!(again.len(), numbers.len());
+        for (block, kept) in numbers.chunks(32).zip(again.chunks(32)) {
+            let step = block.iter().fold(0f32, |largest, number| largest.max(number.abs())) / 127.0;
+            assert!(block.iter().zip(kept).all(|(number, kept)| (number - kept).abs() <= 0.6 * step));
+        }
     }
 
     #[test]

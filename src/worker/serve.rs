@@ -143,7 +143,7 @@ impl Worker {
             gpu_layers: u32::try_from(config.gpu_layers).ok(),
         };
         let mut percent = -1;
-        let model = Llama::load(path, options, move |fraction| {
+        let model = Llama::load(&plan.base.to_load(&self.server.paths), options, move |fraction| {
             #[expect(clippy::cast_possible_truncation, reason = "a fraction of 100")]
             let now = (fraction * 100.0) as i32;
             let gone = now != percent && events.send(Event::Loading(fraction)).is_err();

@@ -1,0 +1,52 @@
+//! A GGUF file anew, some of its tensors in another type.
+
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use super::tensor_type::encode_q8_0;
+use super::{File, TensorInfo, TensorType};
+
+impl File {
+    /// Writes the file with what is Q4_1 in it as Q8_0. All else stays as it is, metadata byte for byte.
+    pub fn write_q4_1_as_q8_0(&mut self, out: &mut dyn Write) -> io::Result<()> {
+        let before = self.tensors.clone();
+        let mut after = before.clone();
+        let mut offset = 0;
+        for tensor in &mut after {
+            if tensor.tensor_type == TensorType::Q4_1 {
+                tensor.tensor_type = TensorType::Q8_0;
+            }
+            tensor.offset = offset;
+            let bytes = tensor.bytes().ok_or_else(|| io::Error::other(format!("the size of `{}`", tensor.name)))?;
+            offset = (offset + bytes).next_multiple_of(self.alignment);
+        }
+        let mut head = Vec::new();
+        self.reader.seek(SeekFrom::Start(0))?;
+        self.reader.by_ref().take(self.entries).read_to_end(&mut head)?;
+        after.iter().for_each(|tensor| put_entry(&mut head, tensor));
+        self.put_aligned(out, head)?;
+        for (before, after) in before.iter().zip(&after) {
+            let data = match before.tensor_type == after.tensor_type {
+                true => self.read_bytes(before).map_err(io::Error::other)?,
+                false => encode_q8_0(&self.read_tensor(before).map_err(io::Error::other)?),
+            };
+            self.put_aligned(out, data)?;
+        }
+        Ok(())
+    }
+
+    fn put_aligned(&self, out: &mut dyn Write, mut bytes: Vec<u8>) -> io::Result<()> {
+        let alignment = usize::try_from(self.alignment).map_err(io::Error::other)?;
+        bytes.resize(bytes.len().next_multiple_of(alignment), 0);
+        out.write_all(&bytes)
+    }
+}
+
+fn put_entry(out: &mut Vec<u8>, tensor: &TensorInfo) {
+    out.extend((tensor.name.len() as u64).to_le_bytes());
+    out.extend(tensor.name.as_bytes());
+    #[expect(clippy::cast_possible_truncation, reason = "one to four")]
+    out.extend((tensor.shape.len() as u32).to_le_bytes());
+    out.extend(tensor.shape.iter().flat_map(|size| size.to_le_bytes()));
+    out.extend(tensor.tensor_type.0.to_le_bytes());
+    out.extend(tensor.offset.to_le_bytes());
+}
