@@ -312,6 +312,7 @@ async fn next_heard(worker: &mut Option<Worker>) -> Heard {
 
 async fn until(due: Option<Instant>) {
     match due {
+        Some(due) if due <= Instant::now() => {} // tokio would sleep to the next millisecond.
         Some(due) => sleep_until(due.into()).await,
         None => std::future::pending().await,
     }

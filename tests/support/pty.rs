@@ -16,7 +16,9 @@ const PATIENCE: Duration = Duration::from_mins(1);
 pub struct Pty {
     screen: vt100::Parser,
     received: usize,
-    bytes: Receiver<Vec<u8>>,
+    /// When bytes came, and which.
+    bytes: Receiver<(Instant, Vec<u8>)>,
+    changed: Instant,
     input: Box<dyn Write + Send>,
     child: Box<dyn Child + Send + Sync>,
     master: Box<dyn MasterPty + Send>,
@@ -43,14 +45,14 @@ impl Pty {
         thread::spawn(move || {
             let mut buffer = [0; 4096];
             while let Ok(count) = reader.read(&mut buffer) {
-                if count == 0 || tell.send(buffer[..count].to_vec()).is_err() {
+                if count == 0 || tell.send((Instant::now(), buffer[..count].to_vec())).is_err() {
                     break;
                 }
             }
         });
         let input = pair.master.take_writer().unwrap();
         let screen = vt100::Parser::new(nonzero(columns_and_rows.1), nonzero(columns_and_rows.0), 0);
-        Self { screen, received: 0, bytes, input, child, master: pair.master }
+        Self { screen, received: 0, bytes, changed: Instant::now(), input, child, master: pair.master }
     }
 
     pub fn send(&mut self, text: &str) {
@@ -71,7 +73,7 @@ impl Pty {
         let end = Instant::now() + PATIENCE;
         while !fits(self.screen.screen()) {
             match self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.take(&bytes),
+                Ok(came) => self.take(&came),
                 Err(error) => panic!("no {what} ({error}); the screen shows\n{}", self.contents()),
             }
         }
@@ -85,14 +87,20 @@ impl Pty {
     /// Takes in what comes in some time.
     pub fn wait_nothing(&mut self, time: Duration) {
         let end = Instant::now() + time;
-        while let Ok(bytes) = self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            self.take(&bytes);
+        while let Ok(came) = self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            self.take(&came);
         }
     }
 
-    fn take(&mut self, bytes: &[u8]) {
+    fn take(&mut self, (at, bytes): &(Instant, Vec<u8>)) {
+        self.changed = *at;
         self.received += bytes.len();
         self.screen.process(bytes);
+    }
+
+    /// When the bytes came that the screen shows last.
+    pub fn changed(&self) -> Instant {
+        self.changed
     }
 
     /// Bytes that came so far.
@@ -112,8 +120,8 @@ impl Pty {
     /// Waits for the end; the exit code, and the screen as it is left.
     pub fn exit(mut self) -> (u32, Self) {
         let end = Instant::now() + PATIENCE;
-        while let Ok(bytes) = self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            self.take(&bytes);
+        while let Ok(came) = self.bytes.recv_timeout(end.saturating_duration_since(Instant::now())) {
+            self.take(&came);
         }
         assert!(Instant::now() < end, "it does not end; the screen shows\n{}", self.contents());
         let status = self.child.wait().unwrap();
