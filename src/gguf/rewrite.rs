@@ -22,7 +22,9 @@ impl File {
         let mut head = Vec::new();
         self.reader.seek(SeekFrom::Start(0))?;
         self.reader.by_ref().take(self.entries).read_to_end(&mut head)?;
-        after.iter().for_each(|tensor| put_entry(&mut head, tensor));
+        for tensor in &after {
+            put_entry(&mut head, tensor);
+        }
         self.put_aligned(out, head)?;
         for (before, after) in before.iter().zip(&after) {
             let data = match before.tensor_type == after.tensor_type {

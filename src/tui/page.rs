@@ -214,11 +214,11 @@ impl Page {
 
     /// Where matches are, in what is in the window.
     pub(crate) fn matches(&self) -> Vec<Range<usize>> {
-        let rows = self.visible();
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Vec::new() };
         if self.query.is_empty() {
             return Vec::new();
         }
+        let rows = self.visible();
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Vec::new() };
         let any_case = !self.query.chars().any(char::is_uppercase);
         let pattern =
             regex_lite::RegexBuilder::new(&regex_lite::escape(&self.query)).case_insensitive(any_case).build();

@@ -15,7 +15,6 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 pub struct Pty {
     screen: vt100::Parser,
-    received: usize,
     /// When bytes came, and which.
     bytes: Receiver<(Instant, Vec<u8>)>,
     changed: Instant,
@@ -52,7 +51,7 @@ impl Pty {
         });
         let input = pair.master.take_writer().unwrap();
         let screen = vt100::Parser::new(nonzero(columns_and_rows.1), nonzero(columns_and_rows.0), 0);
-        Self { screen, received: 0, bytes, changed: Instant::now(), input, child, master: pair.master }
+        Self { screen, bytes, changed: Instant::now(), input, child, master: pair.master }
     }
 
     pub fn send(&mut self, text: &str) {
@@ -94,18 +93,12 @@ impl Pty {
 
     fn take(&mut self, (at, bytes): &(Instant, Vec<u8>)) {
         self.changed = *at;
-        self.received += bytes.len();
         self.screen.process(bytes);
     }
 
     /// When the bytes came that the screen shows last.
     pub fn changed(&self) -> Instant {
         self.changed
-    }
-
-    /// Bytes that came so far.
-    pub fn received(&self) -> usize {
-        self.received
     }
 
     pub fn resize(&mut self, columns_and_rows: (u16, u16)) {

@@ -14,7 +14,23 @@ const TAB: usize = 4;
 pub(crate) fn graphemes(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let safe = |grapheme: &str| !grapheme.chars().any(is_harmful);
     let shown = |(at, grapheme)| (at, if grapheme == "\t" { "    " } else { grapheme });
-    text.grapheme_indices(true).filter(move |(_, grapheme)| safe(grapheme)).map(shown)
+    split(text).filter(move |(_, grapheme)| safe(grapheme)).map(shown)
+}
+
+/// Graphemes with their places. Nothing joins an ASCII character to an ASCII character before it, but for a line's end.
+fn split(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let rest = &text[at..];
+        let grapheme = match rest.as_bytes() {
+            [] => return None,
+            [b'\r', ..] => rest.graphemes(true).next()?,
+            [one] | [one, 0..=127, ..] if one.is_ascii() => &rest[..1],
+            _ => rest.graphemes(true).next()?,
+        };
+        at += grapheme.len();
+        Some((at - grapheme.len(), grapheme))
+    })
 }
 
 /// The columns of a text.
@@ -25,6 +41,7 @@ pub(crate) fn width(text: &str) -> usize {
 fn columns(grapheme: &str) -> usize {
     match grapheme {
         "\t" => TAB,
+        other if matches!(other.as_bytes(), [b' '..=b'~']) => 1,
         other if other.chars().any(is_harmful) => 0,
         other => other.width(),
     }
@@ -36,7 +53,7 @@ pub(crate) fn wrap(line: &str, width: usize) -> Vec<Range<usize>> {
     let mut rows = Vec::new();
     // `blank` is where the row could break: behind the last blank, with the columns from there on.
     let (mut start, mut used, mut blank) = (0, 0, None);
-    for (at, grapheme) in line.grapheme_indices(true) {
+    for (at, grapheme) in split(line) {
         let columns = columns(grapheme);
         if grapheme == " " || grapheme == "\t" {
             used += columns;
@@ -86,6 +103,11 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn graphemes_are_unicodes(text in "[a-e \\r\\n\t日é👍\u{301}\u{200d}\u{fe0f}🇩🇪]{0,40}") {
+            prop_assert_eq!(split(&text).collect::<Vec<_>>(), text.grapheme_indices(true).collect::<Vec<_>>());
+        }
+
         #[test]
         fn rows_are_the_line_and_fit(line in "[a-z 日é👍\t]{0,60}", width in 1usize..20) {
             let found = rows(&line, width);

@@ -53,6 +53,9 @@ impl Styles<'_> {
 
 /// Only the marks that touch the window.
 fn near(marks: Marks, page: &Page) -> Marks {
+    if marks.is_empty() {
+        return marks;
+    }
     let rows = page.visible();
     let (Some(first), Some(last)) = (rows.first(), rows.last()) else { return Vec::new() };
     marks.into_iter().filter(|(range, _)| range.start < last.end.max(1) && range.end > first.start).collect()
