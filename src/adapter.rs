@@ -174,6 +174,19 @@ impl Adapter {
         Some(pair.b.product(&pair.a).scaled(self.scaling(pair)))
     }
 
+    /// The same delta weights with ranks filled up with zeros to a multiple of `step`, and a scaling of one.
+    #[must_use]
+    pub fn padded(mut self, step: usize) -> Self {
+        for pair in self.pairs.values_mut() {
+            let (rank, scaling) = (pair.rank(), scaling(self.alpha, pair.rank()));
+            let more = rank.next_multiple_of(step) - rank;
+            pair.a = Matrix::stack(&[(&pair.a, scaling), (&Matrix::zeros(more, pair.a.columns()), 1.0)]);
+            pair.b = Matrix::beside(&[&pair.b, &Matrix::zeros(pair.b.rows(), more)]);
+        }
+        self.alpha = 0.0;
+        self
+    }
+
     /// The smallest and the largest rank of its pairs.
     #[must_use]
     pub fn ranks(&self) -> (usize, usize) {

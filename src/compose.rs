@@ -19,7 +19,11 @@ use crate::model::BaseModel;
 pub use cache::{Cache, CacheError};
 
 /// Changes whenever the same recipe would give another file.
-const FORMAT: &str = "nfold composed adapter 1";
+const FORMAT: &str = "nfold composed adapter 2";
+
+/// ggml's dot product of F16 takes 32 numbers at a time and what is left over one by one. The rows of B are as long as the
+/// rank, so ranks are filled up: SmolLM2 decodes a sixth faster with rank 32 than with the 20 that its calibrations give.
+const RANK_STEP: usize = 32;
 
 /// An adapter file and its coefficient.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -134,7 +138,7 @@ impl Recipe {
         if let Some(path) = cache.get(key) {
             return Ok(Composed { path, cached: true });
         }
-        let adapter = self.compose(model, base)?;
+        let adapter = self.compose(model, base)?.padded(RANK_STEP);
         let path = cache.put(key, &adapter)?;
         Ok(Composed { path, cached: false })
     }

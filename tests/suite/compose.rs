@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use nfold::adapter;
 use nfold::compose::{Cache, CalibrationFile, ComposeError, Ingredient, Recipe, ingredient};
 use nfold::digest::{Digest, Digests};
 use nfold::merge::Method;
@@ -32,6 +33,24 @@ fn a_composed_adapter_is_made_once_and_again_when_damaged() {
         fs::write(&made.path, damaged).unwrap();
         assert!(!recipe.materialize(&model, base, &cache).unwrap().cached, "{} bytes", damaged.len());
         assert_eq!(fs::read(&made.path).unwrap(), good);
+    }
+}
+
+#[test]
+fn ranks_are_filled_up_and_no_delta_weight_changes() {
+    let world = World::new();
+    let (model, base) = world.base();
+    for method in [Method::Concat, Method::Linear] {
+        let recipe = Recipe { method, ..recipe(&world) };
+        let exact = recipe.compose(&model, base).unwrap();
+        let made = recipe.materialize(&model, base, &Cache::in_folder(world.path("cache"))).unwrap();
+        let filled = adapter::read(&made.path).unwrap();
+        assert_eq!(filled.ranks(), (32, 32));
+        for target in exact.pairs.keys() {
+            let (before, after) = (exact.delta_weight(target).unwrap(), filled.delta_weight(target).unwrap());
+            let apart = before.data().iter().zip(after.data()).map(|(before, after)| (before - after).abs());
+            assert!(apart.fold(0.0, f32::max) < 1e-3, "{target}");
+        }
     }
 }
 
