@@ -35,6 +35,7 @@ const ROUNDS: usize = 9;
 
 /// What all measurements work on.
 struct Bench {
+    paths: Paths,
     base: Base,
     adapters: [PathBuf; 2],
     document: PathBuf,
@@ -51,6 +52,7 @@ fn main() {
         adapters: [adapter("summarize.gguf"), adapter("translate-es.gguf")],
         document: root.join("tests/data/sample.txt"),
         peers: Peers::find(),
+        paths,
         base,
     };
     println!("{:<58} {:>24} {:>24}   ratio", "", "nfold", "llama.cpp");
@@ -108,21 +110,24 @@ impl Bench {
         nfold(&arguments)
     }
 
-    /// The base model alone, against llama-bench.
+    /// The base model alone, against llama-bench on the model's file and on the copy that nfold loads.
     fn bare(&self) {
-        let model = &self.base.header.path;
-        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        let files = [self.base.header.path.clone(), self.base.to_load(&self.paths)];
+        let (mut ours, mut theirs) = (Vec::new(), [Vec::new(), Vec::new()]);
         for _ in 0..ROUNDS {
             let run = self.ours(&["--method", "prompt"]);
             let depth = run.json["usage"]["prompt_tokens"].as_u64().unwrap();
             ours.push(run);
-            theirs.push((self.peers.prefill(model, depth), self.peers.decode(model, depth)));
+            for (theirs, model) in theirs.iter_mut().zip(&files) {
+                theirs.push((self.peers.prefill(model, depth), self.peers.decode(model, depth)));
+            }
         }
         let figure = |name: &str| -> Vec<f64> { ours.iter().map(|run| run.number("timing", name)).collect() };
-        let first: Vec<f64> = theirs.iter().map(|pair| pair.0).collect();
-        let second: Vec<f64> = theirs.iter().map(|pair| pair.1).collect();
-        row("prefill, no adapter (llama-bench)", "tok/s", &figure("prefill_tps"), &first);
-        row("decode, no adapter (llama-bench -d)", "tok/s", &figure("decode_tps"), &second);
+        for (theirs, of) in theirs.iter().zip(["", ", the Q8_0 copy"]) {
+            let (first, second): (Vec<f64>, Vec<f64>) = theirs.iter().copied().unzip();
+            row(&format!("prefill, no adapter (llama-bench{of})"), "tok/s", &figure("prefill_tps"), &first);
+            row(&format!("decode, no adapter (llama-bench -d{of})"), "tok/s", &figure("decode_tps"), &second);
+        }
     }
 
     /// One composed adapter, against llama-completion with the same file and with the two stacked; and memory.
