@@ -6,6 +6,7 @@
 use std::fs;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use twox_hash::XxHash3_64;
 
@@ -19,10 +20,14 @@ const TRAILER: usize = 8;
 /// How much is read and hashed at a time: less than a core's second-level cache.
 const PIECE: usize = 1 << 17;
 
+/// The most bytes that are kept: two dozen adapters of SmolLM2's size. The sliders of the interface make many.
+const MOST: u64 = 512 << 20;
+
 /// Composed adapters by key.
 #[derive(Debug, Clone)]
 pub struct Cache {
     folder: PathBuf,
+    most: u64,
 }
 
 /// A cache that cannot be written to.
@@ -39,7 +44,13 @@ impl Cache {
     /// The cache in `folder`, which need not exist.
     #[must_use]
     pub fn in_folder(folder: PathBuf) -> Self {
-        Self { folder }
+        Self { folder, most: MOST }
+    }
+
+    /// The same cache that keeps at most so many bytes, but always the adapter that was made last.
+    #[must_use]
+    pub fn keeping(self, most: u64) -> Self {
+        Self { most, ..self }
     }
 
     /// The folder.
@@ -52,10 +63,14 @@ impl Cache {
     #[must_use]
     pub fn get(&self, key: Digest) -> Option<PathBuf> {
         let path = self.path(key);
-        is_whole(&path).unwrap_or(false).then_some(path)
+        let whole = is_whole(&path).unwrap_or(false);
+        if whole {
+            drop(touch(&path)); // A cache that cannot be written to is still good to read.
+        }
+        whole.then_some(path)
     }
 
-    /// Writes an adapter under a key, replacing what is there.
+    /// Writes an adapter under a key, replacing what is there. What was used least lately goes where there is too much.
     pub fn put(&self, key: Digest, adapter: &Adapter) -> Result<PathBuf, CacheError> {
         let path = self.path(key);
         let written = fs::create_dir_all(&self.folder).and_then(|()| {
@@ -67,8 +82,28 @@ impl Cache {
             })
         });
         match written {
-            Ok(()) => Ok(path),
+            Ok(()) => {
+                self.evict(&path);
+                Ok(path)
+            }
             Err(source) => Err(CacheError { folder: self.folder.clone(), source }),
+        }
+    }
+
+    fn evict(&self, made: &Path) {
+        let Ok(entries) = fs::read_dir(&self.folder) else { return };
+        let about = |entry: fs::DirEntry| {
+            let about = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+            Some((about.modified().ok()?, about.len(), entry.path()))
+        };
+        let mut files: Vec<_> = entries.flatten().filter_map(about).collect();
+        files.sort_by_key(|(used, _, path)| std::cmp::Reverse((path == made, *used)));
+        let mut kept = 0;
+        for (_, size, path) in files {
+            kept += size;
+            if kept > self.most && path != made {
+                drop(fs::remove_file(path));
+            }
         }
     }
 
@@ -93,6 +128,11 @@ impl Write for Sealing<'_> {
     fn flush(&mut self) -> io::Result<()> {
         self.out.flush()
     }
+}
+
+/// Marks a file as used now.
+fn touch(path: &Path) -> io::Result<()> {
+    fs::File::options().append(true).open(path)?.set_modified(SystemTime::now())
 }
 
 fn is_whole(path: &Path) -> io::Result<bool> {

@@ -55,6 +55,32 @@ fn ranks_are_filled_up_and_no_delta_weight_changes() {
 }
 
 #[test]
+fn what_was_used_least_lately_goes_where_there_is_too_much() {
+    let world = World::new();
+    let (model, base) = world.base();
+    let folder = world.path("cache");
+    let weighted = |weight: f32| {
+        let mut recipe = recipe(&world);
+        recipe.ingredients[0].weight = weight;
+        recipe
+    };
+    let first = weighted(0.1).materialize(&model, base, &Cache::in_folder(folder.clone())).unwrap().path;
+    // Room for two and a half.
+    let cache = Cache::in_folder(folder).keeping(fs::metadata(&first).unwrap().len() * 5 / 2);
+    let second = weighted(0.2).materialize(&model, base, &cache).unwrap().path;
+    let old = std::time::SystemTime::now() - std::time::Duration::from_mins(1);
+    for path in [&first, &second] {
+        fs::File::options().append(true).open(path).unwrap().set_modified(old).unwrap();
+    }
+    assert!(weighted(0.1).materialize(&model, base, &cache).unwrap().cached);
+    let third = weighted(0.3).materialize(&model, base, &cache).unwrap().path;
+    assert!(first.exists() && third.exists() && !second.exists());
+    // The one that was made last stays, whatever the limit.
+    let fourth = weighted(0.4).materialize(&model, base, &cache.keeping(1)).unwrap().path;
+    assert!(fourth.exists() && !first.exists() && !third.exists());
+}
+
+#[test]
 fn the_key_is_of_everything_that_decides_the_result() {
     let world = World::new();
     let base = world.base().1;

@@ -5,8 +5,8 @@ use crate::plan::Ask;
 
 use super::{
     Action, Answer, App, Asked, Chooser, Chosen, DocumentId, Effect, Entry, Event, For, Instant, Item, KeyCode,
-    KeyEvent, KeyModifiers, Listed, Method, MouseButton, MouseEvent, MouseEventKind, Page, Pane, Path, Phase, Popup,
-    Position, Rect, What, act, layout, options, sanitize,
+    KeyEvent, KeyModifiers, Listed, Method, MouseButton, MouseEvent, MouseEventKind, Page, Pane, Path, Popup, Position,
+    Rect, What, act, layout, options, sanitize,
 };
 
 impl App {
@@ -308,11 +308,6 @@ impl App {
             _ => return Vec::new(),
         }
         self.preview()
-    }
-
-    /// Whether the answer that has the focus is of a run that goes on.
-    pub(crate) fn is_busy(&self) -> bool {
-        self.answers.list().iter().any(|answer| !answer.phase.is_over() && answer.phase != Phase::Queued)
     }
 }
 

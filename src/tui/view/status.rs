@@ -30,7 +30,7 @@ fn engine(app: &App) -> (String, Role) {
     match () {
         () if link.dead => ("the engine is down".to_owned(), Role::Error),
         () if link.pull.is_some() => ("downloading".to_owned(), Role::Busy),
-        () if app.is_busy() => ("running".to_owned(), Role::Busy),
+        () if app.answers().is_running() => ("running".to_owned(), Role::Busy),
         () => match link.loading {
             Some(share) => (format!("loading the model, {:.0} %", share * 100.0), Role::Busy),
             None if link.measured.problem.is_some() => ("not ready".to_owned(), Role::Warn),
@@ -81,7 +81,7 @@ pub(super) fn hints(app: &App, theme: &Theme, frame: &mut Frame<'_>, area: Rect)
     let keymap = app.keymap();
     let mut hints: Vec<(String, &str)> = Vec::new();
     let mut hint = |action: Action, does| hints.push((keymap.key(action), does));
-    match app.is_busy() {
+    match app.answers().is_running() {
         true => hint(Action::Cancel, "stop"),
         false => hint(Action::Run, "run"),
     }
