@@ -41,6 +41,17 @@ fn an_english_document_becomes_a_spanish_summary_in_one_pass() {
 }
 
 #[test]
+fn the_same_request_gives_the_same_answer() {
+    let world = World::new();
+    let line = format!("summarize {} --to es -n 48 --threads 2", sample());
+    let (first, stderr, code) = run(&world, &line);
+    assert_eq!(code, Some(0), "{stderr}");
+    for _ in 0..2 {
+        assert_eq!(run(&world, &line).0, first);
+    }
+}
+
+#[test]
 fn a_combination_without_a_calibration_takes_a_pass_for_each_task_and_says_so() {
     let world = World::new();
     let (stdout, stderr, code) = run(&world, &format!("run {} -t summarize+translate:es+tone:witty -n 24", sample()));

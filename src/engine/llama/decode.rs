@@ -18,18 +18,15 @@ use crate::engine::{EngineError, Outcome, Pieces, Request, Step, Stop};
 use super::sampler::Sampler;
 use super::threads::{self, Threads};
 
-/// The most tokens in one decode call of prefill.
-const LARGEST_PIECE: usize = 512;
+/// Tokens in one decode call of prefill. A caller who breaks off waits for one, half a second on two cores. Always as many,
+/// because sums come out a little different in other pieces, and the same request is to give the same answer.
+const PIECE: usize = 128;
 
-/// The first piece, from which the speed is measured.
-const FIRST_PIECE: usize = 64;
+/// The same where a GPU computes, for which pieces cannot be too large.
+const GPU_PIECE: usize = 512;
 
-/// Pieces are in multiples of this.
-const PIECE_STEP: usize = 8;
-
-/// How long a piece may take: what a caller who breaks off waits for at most. Each piece reads all weights anew, about
-/// 10 ms for 100 MB, so much shorter ones would cost speed.
-const PIECE_TIME: Duration = Duration::from_millis(700);
+/// The most tokens whose logits are given.
+const MOST_LOGITS: usize = 512;
 
 /// `LLAMA_FLASH_ATTN_TYPE_DISABLED`, which llama-cpp-2 does not name.
 const FLASH_ATTENTION_OFF: i32 = 0;
@@ -44,6 +41,8 @@ pub(super) struct Pass<'a> {
     adapter: Option<&'a mut LlamaLoraAdapter>,
     context: LlamaContext<'a>,
     context_length: usize,
+    /// Tokens in one call of prefill.
+    piece: usize,
     request: &'a Request,
     prompt: &'a [LlamaToken],
     threads: usize,
@@ -67,8 +66,22 @@ impl<'a> Pass<'a> {
         let adaptive = threads.is_none() && !backend.supports_gpu_offload();
         let threads = threads.unwrap_or_else(threads::default_count);
         let adaptive = adaptive.then(|| Threads::new(threads));
-        let context = new_context(backend, model, adapter.as_deref_mut(), context_params(context_length, threads))?;
-        Ok(Self { backend, model, adapter, context, context_length, request, prompt, threads, adaptive, started })
+        let piece = if backend.supports_gpu_offload() { GPU_PIECE } else { PIECE };
+        let params = context_params(context_length, piece, threads);
+        let context = new_context(backend, model, adapter.as_deref_mut(), params)?;
+        Ok(Self {
+            backend,
+            model,
+            adapter,
+            context,
+            context_length,
+            piece,
+            request,
+            prompt,
+            threads,
+            adaptive,
+            started,
+        })
     }
 
     /// Prefills and decodes.
@@ -99,19 +112,17 @@ impl<'a> Pass<'a> {
         on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>, EngineError> {
         let total = self.prompt.len();
-        let mut batch = LlamaBatch::new(LARGEST_PIECE, 1);
+        let mut batch = LlamaBatch::new(self.piece, 1);
         let mut done = 0;
-        let mut piece = FIRST_PIECE;
         while done < total {
             if on_step(Step::Prefill { done, total }).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             self.fit_threads()?;
-            let tokens = &self.prompt[done..(done + piece).min(total)];
+            let tokens = &self.prompt[done..(done + self.piece).min(total)];
             fill(&mut batch, tokens, done, done + tokens.len() == total)?;
-            let took = self.compute(&mut batch)?;
+            self.compute(&mut batch)?;
             done += tokens.len();
-            piece = next_piece(tokens.len(), took);
         }
         Ok(on_step(Step::Prefill { done, total }))
     }
@@ -163,16 +174,15 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Runs the model over a batch and gives the time it took.
-    fn compute(&mut self, batch: &mut LlamaBatch<'_>) -> Result<Duration, EngineError> {
+    /// Runs the model over a batch.
+    fn compute(&mut self, batch: &mut LlamaBatch<'_>) -> Result<(), EngineError> {
         let (cpu, wall) = (ProcessTime::now(), Instant::now());
         self.context.decode(batch).map_err(|error| EngineError::Native(error.to_string()))?;
         self.context.synchronize();
-        let took = wall.elapsed();
         if let Some(threads) = &mut self.adaptive {
-            threads.measure(cpu.elapsed(), took);
+            threads.measure(cpu.elapsed(), wall.elapsed());
         }
-        Ok(took)
+        Ok(())
     }
 
     /// Moves to another number of threads where what was measured asks for it.
@@ -189,7 +199,8 @@ impl<'a> Pass<'a> {
         let flags = LlamaStateSeqFlags::empty();
         let state = self.context.state_seq_get(0, flags).map_err(|error| native(error.to_string()))?;
         let adapter = self.adapter.as_deref_mut();
-        self.context = new_context(self.backend, self.model, adapter, context_params(self.context_length, fitting))?;
+        let params = context_params(self.context_length, self.piece, fitting);
+        self.context = new_context(self.backend, self.model, adapter, params)?;
         self.context.state_seq_set(&state, 0).map_err(|error| native(error.to_string()))?;
         self.threads = fitting;
         Ok(())
@@ -203,18 +214,18 @@ pub(super) fn logits(
     adapter: Option<&mut LlamaLoraAdapter>,
     tokens: &[LlamaToken],
 ) -> Result<Vec<Vec<f32>>, EngineError> {
-    let limit = LARGEST_PIECE.min(model.n_ctx_train() as usize);
+    let limit = MOST_LOGITS.min(model.n_ctx_train() as usize);
     if tokens.len() > limit {
         return Err(EngineError::ContextOverflow { tokens: tokens.len(), limit, hint: "" });
     }
     let native = |error: String| EngineError::Native(error);
     // Flash attention would round keys and values to F16.
-    let exact = context_params(limit, 1)
+    let exact = context_params(limit, limit, 1)
         .with_flash_attention_policy(FLASH_ATTENTION_OFF)
         .with_type_k(KvCacheType::F32)
         .with_type_v(KvCacheType::F32);
     let mut context = new_context(backend, model, adapter, exact)?;
-    let mut batch = LlamaBatch::new(LARGEST_PIECE, 1);
+    let mut batch = LlamaBatch::new(limit, 1);
     batch.add_sequence(tokens, 0, true).map_err(|error| native(error.to_string()))?;
     context.decode(&mut batch).map_err(|error| native(error.to_string()))?;
     let rows = i32::try_from(tokens.len()).map_err(|error| native(error.to_string()))?;
@@ -232,9 +243,9 @@ fn context_length(model: &LlamaModel, request: &Request, prompt: usize) -> Resul
     Ok(needed.next_multiple_of(CONTEXT_STEP).min(limit))
 }
 
-fn context_params(length: usize, threads: usize) -> LlamaContextParams {
+fn context_params(length: usize, batch: usize, threads: usize) -> LlamaContextParams {
     let threads = i32::try_from(threads).unwrap_or(i32::MAX);
-    let batch = u32::try_from(LARGEST_PIECE).unwrap_or(u32::MAX);
+    let batch = u32::try_from(batch).unwrap_or(u32::MAX);
     LlamaContextParams::default()
         .with_n_ctx(u32::try_from(length).ok().and_then(NonZeroU32::new))
         .with_n_batch(batch)
@@ -266,16 +277,4 @@ fn fill(batch: &mut LlamaBatch<'_>, tokens: &[LlamaToken], start: usize, logits:
         batch.add(*token, position, &[0], last && logits).map_err(|error| EngineError::Native(error.to_string()))?;
     }
     Ok(())
-}
-
-/// As many tokens as fit into [`PIECE_TIME`] at the measured speed.
-fn next_piece(tokens: usize, took: Duration) -> usize {
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "at most 512"
-    )]
-    let fit = (tokens as f64 * PIECE_TIME.as_secs_f64() / took.as_secs_f64().max(1e-6)).min(512.0) as usize;
-    (fit / PIECE_STEP * PIECE_STEP).clamp(PIECE_STEP, LARGEST_PIECE)
 }
