@@ -19,7 +19,8 @@ use super::sampler::Sampler;
 use super::threads::{self, Threads};
 
 /// Tokens in one decode call of prefill. A caller who breaks off waits for one, half a second on two cores. Always as many,
-/// because sums come out a little different in other pieces, and the same request is to give the same answer.
+/// because sums come out a little different in other pieces, and the same request is to give the same answer. (With another
+/// number of threads they differ too, so where the machine's load moves that number, an answer can turn out otherwise.)
 const PIECE: usize = 128;
 
 /// The same where a GPU computes, for which pieces cannot be too large.
