@@ -10,6 +10,13 @@ use crate::{alone, row};
 
 const ROUNDS: usize = 5;
 
+/// More for what is compared: two processes in turn feel a machine's drift more than one does.
+const PAIRS: usize = 15;
+
+/// What the interface and `nfold run` are both told.
+const TOKENS: &str = "160";
+const THREADS: &str = "2";
+
 /// Keys of which the slowest of a hundred is told; with six methods, `m` ends where it began.
 const KEYS: usize = 102;
 
@@ -72,8 +79,6 @@ struct Figures {
     opened: Vec<f64>,
     scrolled: Vec<f64>,
     running: Vec<f64>,
-    decode: Vec<f64>,
-    decode_alone: Vec<f64>,
     cost: Vec<f64>,
     idle: Vec<f64>,
     memory: Vec<f64>,
@@ -117,22 +122,47 @@ impl Figures {
         let keys = (0..KEYS).map(|_| key_to_frame(&mut pty));
         self.running.push(slowest_of_a_hundred(keys.collect()));
         pty.wait_for("1 pass · ");
-        pty.send("\r");
-        pty.wait_for("running");
         let (before, began) = (busy(pty.process()), Instant::now());
-        let done = pty.wait_for("1 pass · ");
+        decoded(&mut pty);
         let took = busy(pty.process()).saturating_sub(before);
         self.cost.push(took.as_secs_f64() / began.elapsed().as_secs_f64() * 100.0);
-        let footer = done.lines().find(|line| line.contains("1 pass · ")).unwrap();
-        let speed = footer.split(" · ").find(|part| part.contains("tok/s")).unwrap();
-        self.decode.push(speed.split_whitespace().next().unwrap().parse().unwrap());
     }
+}
+
+/// Runs once and returns tokens a second as the answer's last line tells them.
+fn decoded(pty: &mut Pty) -> f64 {
+    pty.send("\r");
+    pty.wait_for("running");
+    let done = pty.wait_for("1 pass · ");
+    let footer = done.lines().find(|line| line.contains("1 pass · ")).unwrap();
+    let speed = footer.split(" · ").find(|part| part.contains("tok/s")).unwrap();
+    speed.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Tokens a second of the same run in the interface, whose worker is kept, and by `nfold run` right before and right after it.
+fn decode(home: &Path, document: &Path) -> (Vec<f64>, Vec<f64>) {
+    let (mut pty, _) = start(home, document);
+    pty.wait_for("ready");
+    let alone = || {
+        let arguments = ["summarize", &document.to_string_lossy(), "--json", "-n", TOKENS, "--threads", THREADS];
+        nfold(&arguments).number("timing", "decode_tps")
+    };
+    let mut before = alone();
+    let pairs = (0..PAIRS).map(|_| {
+        let inside = decoded(&mut pty);
+        let after = alone();
+        let beside = f64::midpoint(before, after);
+        before = after;
+        (inside, beside)
+    });
+    pairs.unzip()
 }
 
 /// All of it, on a document and on one of ten megabytes.
 pub(crate) fn measure(document: &Path) {
     let home = tempfile::tempdir().unwrap();
-    fs::write(home.path().join("config.toml"), "max_tokens = 160\n[interface]\nhistory = false\n").unwrap();
+    let config = format!("max_tokens = {TOKENS}\nthreads = {THREADS}\n[interface]\nhistory = false\n");
+    fs::write(home.path().join("config.toml"), config).unwrap();
     let large = home.path().join("large.txt");
     let line = |number| {
         format!("Line {number} of a document that is long enough to be wrapped once in a while, and then some.\n")
@@ -142,14 +172,13 @@ pub(crate) fn measure(document: &Path) {
     for _ in 0..ROUNDS {
         figures.large(home.path(), &large);
         figures.runs(home.path(), document);
-        let run = nfold(&["summarize", &document.to_string_lossy(), "--json", "-n", "160"]);
-        figures.decode_alone.push(run.number("timing", "decode_tps"));
     }
+    let (inside, beside) = decode(home.path(), document);
     alone("interface: exec to first frame", "ms", &figures.first);
     alone("interface: exec to a document of 10 MB shown", "ms", &figures.opened);
     alone("interface: page down in 10 MB to frame, 99th", "ms", &figures.scrolled);
     alone("interface: key to frame while decoding, 99th", "ms", &figures.running);
-    row("interface: decode (nfold run)", "tok/s", &figures.decode, &figures.decode_alone);
+    row("interface: decode (nfold run)", "tok/s", &inside, &beside);
     alone("interface: processor time while decoding, of a core", "%", &figures.cost);
     alone("interface: processor time in an idle second", "ms", &figures.idle);
     alone("interface: memory, the program's own pages too", "MB", &figures.memory);
