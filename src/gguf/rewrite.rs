@@ -2,19 +2,17 @@
 
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use super::tensor_type::encode_q8_0;
 use super::{File, TensorInfo, TensorType};
 
 impl File {
-    /// Writes the file with what is Q4_1 in it as Q8_0. All else stays as it is, metadata byte for byte.
-    pub fn write_q4_1_as_q8_0(&mut self, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes the file with each tensor in the type that `types` gives for its present one. What keeps its type stays as it
+    /// is, metadata byte for byte. The error of a type that cannot be read or written is of kind `InvalidData`.
+    pub fn write_with(&mut self, types: impl Fn(TensorType) -> TensorType, out: &mut dyn Write) -> io::Result<()> {
         let before = self.tensors.clone();
         let mut after = before.clone();
         let mut offset = 0;
         for tensor in &mut after {
-            if tensor.tensor_type == TensorType::Q4_1 {
-                tensor.tensor_type = TensorType::Q8_0;
-            }
+            tensor.tensor_type = types(tensor.tensor_type);
             tensor.offset = offset;
             let bytes = tensor.bytes().ok_or_else(|| io::Error::other(format!("the size of `{}`", tensor.name)))?;
             offset = (offset + bytes).next_multiple_of(self.alignment);
@@ -29,7 +27,12 @@ impl File {
         for (before, after) in before.iter().zip(&after) {
             let data = match before.tensor_type == after.tensor_type {
                 true => self.read_bytes(before).map_err(io::Error::other)?,
-                false => encode_q8_0(&self.read_tensor(before).map_err(io::Error::other)?),
+                false => {
+                    after.tensor_type.encode(&self.read_tensor(before).map_err(io::Error::other)?).ok_or_else(|| {
+                        let what = format!("`{}` cannot become {}", after.name, after.tensor_type);
+                        io::Error::new(io::ErrorKind::InvalidData, what)
+                    })?
+                }
             };
             self.put_aligned(out, data)?;
         }

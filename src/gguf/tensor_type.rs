@@ -79,6 +79,18 @@ impl TensorType {
             Self(_) => Vec::new(),
         }
     }
+
+    /// The numbers as bytes, rounded to what the type holds; a tail that fills no whole block is left out. `None` for types
+    /// that are not written.
+    #[must_use]
+    pub fn encode(self, numbers: &[f32]) -> Option<Vec<u8>> {
+        match self {
+            Self::F32 => Some(encode_f32(numbers)),
+            Self::F16 => Some(encode_f16(numbers)),
+            Self::Q8_0 => Some(encode_q8_0(numbers)),
+            Self(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for TensorType {
@@ -106,6 +118,10 @@ fn decode_f16(bytes: &[u8]) -> Vec<f32> {
     numbers
 }
 
+pub(super) fn encode_f32(numbers: &[f32]) -> Vec<u8> {
+    numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
+}
+
 /// The numbers rounded to F16, as bytes.
 pub(super) fn encode_f16(numbers: &[f32]) -> Vec<u8> {
     let mut bytes = vec![0; numbers.len() * 2];
@@ -129,7 +145,7 @@ fn decode_q4_1(block: &[u8; 20]) -> [f32; 32] {
 }
 
 /// The numbers rounded to Q8_0, as bytes; a tail that fills no whole block is left out.
-pub(super) fn encode_q8_0(numbers: &[f32]) -> Vec<u8> {
+fn encode_q8_0(numbers: &[f32]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(numbers.len() / 32 * 34);
     for block in numbers.as_chunks::<32>().0 {
         let largest = block.iter().fold(0f32, |largest, number| largest.max(number.abs()));

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::tensor_type::encode_f16;
+use super::tensor_type::{encode_f16, encode_f32};
 use super::{ALIGNMENT, MAGIC, TensorType, VERSION, Value};
 
 /// A tensor's numbers on their way into a file, row-major.
@@ -31,7 +31,7 @@ impl<'a> Data<'a> {
 
     fn bytes(self) -> Vec<u8> {
         match self {
-            Self::F32(numbers) => numbers.iter().flat_map(|number| number.to_le_bytes()).collect(),
+            Self::F32(numbers) => encode_f32(numbers),
             Self::F16(numbers) => encode_f16(numbers),
         }
     }
