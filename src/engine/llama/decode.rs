@@ -19,8 +19,7 @@ use super::sampler::Sampler;
 use super::threads::{self, Threads};
 
 /// Tokens in one decode call of prefill. A caller who breaks off waits for one, half a second on two cores. Always as many,
-/// because sums come out a little different in other pieces, and the same request is to give the same answer. (With another
-/// number of threads they differ too, so where the machine's load moves that number, an answer can turn out otherwise.)
+/// because sums come out a little different in other pieces, and the same request is to give the same answer.
 const PIECE: usize = 128;
 
 /// The same where a GPU computes, for which pieces cannot be too large.
@@ -29,7 +28,8 @@ const GPU_PIECE: usize = 512;
 /// The most tokens whose logits are given.
 const MOST_LOGITS: usize = 512;
 
-/// `LLAMA_FLASH_ATTN_TYPE_DISABLED`, which llama-cpp-2 does not name.
+/// `LLAMA_FLASH_ATTN_TYPE_DISABLED`, which llama-cpp-2 does not name. On a CPU, flash attention's sums depend on the number of
+/// threads, so that an answer would depend on the machine's load; and behind 3,500 tokens it decodes a third slower.
 const FLASH_ATTENTION_OFF: i32 = 0;
 
 /// Contexts are made in multiples of this many tokens.
@@ -68,7 +68,7 @@ impl<'a> Pass<'a> {
         let threads = threads.unwrap_or_else(threads::default_count);
         let adaptive = adaptive.then(|| Threads::new(threads));
         let piece = if backend.supports_gpu_offload() { GPU_PIECE } else { PIECE };
-        let params = context_params(context_length, piece, threads);
+        let params = context_params(backend, context_length, piece, threads);
         let context = new_context(backend, model, adapter.as_deref_mut(), params)?;
         Ok(Self {
             backend,
@@ -200,7 +200,7 @@ impl<'a> Pass<'a> {
         let flags = LlamaStateSeqFlags::empty();
         let state = self.context.state_seq_get(0, flags).map_err(|error| native(error.to_string()))?;
         let adapter = self.adapter.as_deref_mut();
-        let params = context_params(self.context_length, self.piece, fitting);
+        let params = context_params(self.backend, self.context_length, self.piece, fitting);
         self.context = new_context(self.backend, self.model, adapter, params)?;
         self.context.state_seq_set(&state, 0).map_err(|error| native(error.to_string()))?;
         self.threads = fitting;
@@ -220,8 +220,8 @@ pub(super) fn logits(
         return Err(EngineError::ContextOverflow { tokens: tokens.len(), limit, hint: "" });
     }
     let native = |error: String| EngineError::Native(error);
-    // Flash attention would round keys and values to F16.
-    let exact = context_params(limit, limit, 1)
+    // Flash attention, which a GPU may have, would round keys and values to F16.
+    let exact = context_params(backend, limit, limit, 1)
         .with_flash_attention_policy(FLASH_ATTENTION_OFF)
         .with_type_k(KvCacheType::F32)
         .with_type_v(KvCacheType::F32);
@@ -244,15 +244,19 @@ fn context_length(model: &LlamaModel, request: &Request, prompt: usize) -> Resul
     Ok(needed.next_multiple_of(CONTEXT_STEP).min(limit))
 }
 
-fn context_params(length: usize, batch: usize, threads: usize) -> LlamaContextParams {
+fn context_params(backend: &LlamaBackend, length: usize, batch: usize, threads: usize) -> LlamaContextParams {
     let threads = i32::try_from(threads).unwrap_or(i32::MAX);
     let batch = u32::try_from(batch).unwrap_or(u32::MAX);
-    LlamaContextParams::default()
+    let params = LlamaContextParams::default()
         .with_n_ctx(u32::try_from(length).ok().and_then(NonZeroU32::new))
         .with_n_batch(batch)
         .with_n_ubatch(batch)
         .with_n_threads(threads)
-        .with_n_threads_batch(threads)
+        .with_n_threads_batch(threads);
+    match backend.supports_gpu_offload() {
+        true => params,
+        false => params.with_flash_attention_policy(FLASH_ATTENTION_OFF),
+    }
 }
 
 fn new_context<'a>(
