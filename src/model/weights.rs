@@ -1,8 +1,8 @@
 //! The file that llama.cpp loads: the model's own, or a copy that it computes prompts faster from.
 //!
 //! On a CPU, llama.cpp has blocked matrix kernels for Q8_0 and none for Q4_1: from the same weights as Q8_0 a prompt takes
-//! little more than half the time, and an answer the same, as long as the model is small (`make bench`). So a small model in
-//! Q4_1 is written anew once, into the cache folder. SmolLM2's logits diverge from the exact ones by 0.0038 nats a token
+//! little more than half the time, and an answer up to a tenth more, as long as the model is small (`make bench`). So a small
+//! model in Q4_1 is written anew once, into the cache folder. SmolLM2's logits diverge from the exact ones by 0.0038 nats a token
 //! then, by 0.0026 before, by 1e-11 from the same weights in F32 (the test `smollm2_diverges_…` prints them): nearly all of it
 //! is llama.cpp's rounding of activations.
 
