@@ -174,7 +174,7 @@ fn envelope(plan: &Plan, setup: &Setup, report: &Report) -> Value {
 pub(super) fn stats(setup: &Setup, report: &Report) -> String {
     let sums = Figures::of(setup, report);
     format!(
-        "{} pass{}, {} prompt tokens at {}/s, {} output tokens at {}/s on {} threads; \
+        "{} pass{}, {} prompt tokens at {}/s, {} output tokens at {}/s on {} thread{}; \
          load {} ms, compose {} ms, first token after {} ms, context {}",
         report.passes.len(),
         if report.passes.len() == 1 { "" } else { "es" },
@@ -183,6 +183,7 @@ pub(super) fn stats(setup: &Setup, report: &Report) -> String {
         sums.output,
         sums.decode_speed(),
         sums.threads,
+        if sums.threads == 1 { "" } else { "s" },
         millis(setup.load),
         millis(setup.compose),
         millis(sums.first_token),
