@@ -82,6 +82,9 @@ pub enum Precision {
     F16,
     /// 32 bits. llama.cpp then keeps activations at 32 bits too.
     F32,
+    /// Signed bytes with a scale for each 32 numbers of a row, [`Precision::F16`] where rows are no multiple of 32. llama.cpp
+    /// then rounds activations to bytes too, as it does for a quantised model.
+    Q8_0,
 }
 
 impl std::str::FromStr for Precision {
@@ -91,7 +94,8 @@ impl std::str::FromStr for Precision {
         match text {
             "f16" => Ok(Self::F16),
             "f32" => Ok(Self::F32),
-            _ => Err("`f16` or `f32` was expected".to_owned()),
+            "q8_0" => Ok(Self::Q8_0),
+            _ => Err("`f16`, `f32` or `q8_0` was expected".to_owned()),
         }
     }
 }
@@ -117,6 +121,7 @@ pub(crate) fn encode(adapter: &Adapter, precision: Precision) -> io::Result<Writ
             let numbers = match precision {
                 Precision::F16 => Data::in_half(matrix.data()),
                 Precision::F32 => Data::F32(matrix.data()),
+                Precision::Q8_0 => Data::in_bytes(matrix.data(), matrix.columns()),
             };
             writer.tensor(name, &[matrix.columns() as u64, matrix.rows() as u64], numbers);
         }

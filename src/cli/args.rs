@@ -374,7 +374,7 @@ pub(super) enum AdaptersCommand {
         /// Where to write it; nfold's adapter folder by default
         #[arg(short, long, value_name = "FILE")]
         output: Option<PathBuf>,
-        /// How numbers are stored: f16 or f32
+        /// How numbers are stored: f16, f32 or q8_0
         #[arg(long, value_name = "TYPE", default_value = "f16")]
         precision: Precision,
         /// What it was trained on, for its card
@@ -398,7 +398,7 @@ pub(super) enum AdaptersCommand {
         /// Weights in the order of the adapters; equal ones that sum to one by default
         #[arg(long, value_name = "W,W", value_delimiter = ',', allow_negative_numbers = true)]
         weights: Vec<f32>,
-        /// How numbers are stored: f16 or f32
+        /// How numbers are stored: f16, f32 or q8_0
         #[arg(long, value_name = "TYPE", default_value = "f16")]
         precision: Precision,
         /// Calibration file to apply on top

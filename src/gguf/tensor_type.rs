@@ -145,7 +145,7 @@ fn decode_q4_1(block: &[u8; 20]) -> [f32; 32] {
 }
 
 /// The numbers rounded to Q8_0, as bytes; a tail that fills no whole block is left out.
-fn encode_q8_0(numbers: &[f32]) -> Vec<u8> {
+pub(super) fn encode_q8_0(numbers: &[f32]) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(numbers.len() / 32 * 34);
     for block in numbers.as_chunks::<32>().0 {
         let largest = block.iter().fold(0f32, |largest, number| largest.max(number.abs()));

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::tensor_type::{encode_f16, encode_f32};
+use super::tensor_type::{encode_f16, encode_f32, encode_q8_0};
 use super::{ALIGNMENT, MAGIC, TensorType, VERSION, Value};
 
 /// A tensor's numbers on their way into a file, row-major.
@@ -12,6 +12,8 @@ pub enum Data<'a> {
     F32(&'a [f32]),
     /// Rounded to 16 bits.
     F16(&'a [f32]),
+    /// Rounded to signed bytes, a 16-bit scale for each 32.
+    Q8_0(&'a [f32]),
 }
 
 impl<'a> Data<'a> {
@@ -22,10 +24,21 @@ impl<'a> Data<'a> {
         if largest < half::f16::MAX.to_f32() { Self::F16(numbers) } else { Self::F32(numbers) }
     }
 
+    /// In blocks of bytes where rows of `columns` numbers are whole blocks; else in 16 bits.
+    #[must_use]
+    pub fn in_bytes(numbers: &'a [f32], columns: usize) -> Self {
+        let half = Self::in_half(numbers);
+        match half {
+            Self::F16(numbers) if columns.is_multiple_of(32) => Self::Q8_0(numbers),
+            _ => half,
+        }
+    }
+
     fn tensor_type(self) -> TensorType {
         match self {
             Self::F32(_) => TensorType::F32,
             Self::F16(_) => TensorType::F16,
+            Self::Q8_0(_) => TensorType::Q8_0,
         }
     }
 
@@ -33,6 +46,7 @@ impl<'a> Data<'a> {
         match self {
             Self::F32(numbers) => encode_f32(numbers),
             Self::F16(numbers) => encode_f16(numbers),
+            Self::Q8_0(numbers) => encode_q8_0(numbers),
         }
     }
 
@@ -40,6 +54,7 @@ impl<'a> Data<'a> {
         match self {
             Self::F32(numbers) => numbers.len() as u64 * 4,
             Self::F16(numbers) => numbers.len() as u64 * 2,
+            Self::Q8_0(numbers) => numbers.len() as u64 / 32 * 34,
         }
     }
 }
@@ -133,4 +148,17 @@ fn put_value(out: &mut Vec<u8>, value: &Value) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_take_rows_of_whole_blocks_in_range() {
+        let kind = |number: f32, columns: usize| Data::in_bytes(&[number; 64], columns).tensor_type();
+        assert_eq!(kind(0.5, 32), TensorType::Q8_0);
+        assert_eq!(kind(0.5, 4), TensorType::F16);
+        assert_eq!(kind(1e6, 32), TensorType::F32);
+    }
 }

@@ -37,7 +37,7 @@ fn a_composed_adapter_is_made_once_and_again_when_damaged() {
 }
 
 #[test]
-fn ranks_are_filled_up_and_no_delta_weight_changes() {
+fn ranks_are_filled_up_and_delta_weights_rounded_at_most() {
     let world = World::new();
     let (model, base) = world.base();
     for method in [Method::Concat, Method::Linear] {
@@ -48,8 +48,11 @@ fn ranks_are_filled_up_and_no_delta_weight_changes() {
         assert_eq!(filled.ranks(), (32, 32));
         for target in exact.pairs.keys() {
             let (before, after) = (exact.delta_weight(target).unwrap(), filled.delta_weight(target).unwrap());
-            let apart = before.data().iter().zip(after.data()).map(|(before, after)| (before - after).abs());
-            assert!(apart.fold(0.0, f32::max) < 1e-3, "{target}");
+            let norm =
+                |numbers: &mut dyn Iterator<Item = f32>| numbers.map(|number| number * number).sum::<f32>().sqrt();
+            let whole = norm(&mut before.data().iter().copied());
+            let apart = norm(&mut before.data().iter().zip(after.data()).map(|(before, after)| before - after));
+            assert!(apart < 0.01 * whole, "{target}: {apart} of {whole}");
         }
     }
 }
