@@ -119,6 +119,24 @@ fn an_adapter_acts_in_its_own_request_only() {
     assert_ne!(first, second);
 }
 
+/// A model keeps a few adapters; with one more it is loaded anew.
+#[test]
+fn adapters_come_back_after_many_others() {
+    let world = World::new();
+    let mut engine = load(&world);
+    let mut with = |seed: u64| {
+        let file = world.path(&format!("{seed}.gguf"));
+        if !file.exists() {
+            world.write_adapter(&format!("{seed}.gguf"), &tiny::adapter(seed, 4, 8.0));
+        }
+        run(&mut engine, &Request { adapter: Some(file), ..request("Hello", 24) }).0
+    };
+    let first: Vec<String> = (1..=20).map(&mut with).collect();
+    let again: Vec<String> = (1..=20).map(&mut with).collect();
+    assert_eq!(first, again);
+    assert!(first.iter().collect::<std::collections::HashSet<_>>().len() > 10, "they differ: {first:?}");
+}
+
 #[test]
 fn seeds_decide_what_is_drawn() {
     let world = World::new();

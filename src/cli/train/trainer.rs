@@ -181,7 +181,8 @@ impl<'a> Trainer<'a> {
         let path = &self.output;
         if outcome.best_loss >= outcome.start_loss && self.training.steps != Some(0) {
             let message = format!(
-                "the dev loss did not get better than {:.4}, so nothing was written; more data or another learning rate may help",
+                "the dev loss did not get better than {:.4}, so nothing was written; more data or another learning rate may \
+                 help, and `--steps 0` writes what training began with",
                 outcome.start_loss
             );
             return Err(Failure::new(Exit::Failed, message));
