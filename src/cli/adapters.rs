@@ -91,7 +91,8 @@ fn adapter_row(task: &str, path: &Path) -> Row {
         Ok((card, (low, high))) => {
             let rank = if low == high { low.to_string() } else { format!("{low}-{high}") };
             let license = card.license.as_deref().unwrap_or_default();
-            let line = format!("{task:<28} rank {rank:<6} {license:<24} {}", path.display());
+            let rank = format!("adapter of rank {rank}");
+            let line = format!("{task:<28} {rank:<24} {license:<14} {}", path.display());
             (line, json!({"task": task, "path": path, "rank": [low, high], "card": card}))
         }
         Err(error) => damaged("task", task, path, &error),
@@ -102,9 +103,12 @@ fn calibration_row(path: &Path) -> Row {
     match calibration::read(path) {
         Ok(calibration) => {
             let (fit, parameters) = (&calibration.fit, calibration.parameters());
-            let served = fit.combinations.join(", ");
-            let line =
-                format!("{served:<28} calibration of {}, {parameters} parameters  {}", fit.method, path.display());
+            let served = match &fit.combinations[..] {
+                [one] => one.clone(),
+                all => format!("{} combinations", all.len()),
+            };
+            let what = format!("calibration of {}", fit.method);
+            let line = format!("{served:<28} {what:<24} {parameters:>6} numbers {}", path.display());
             let weights = &fit.weights;
             let object = json!({"combinations": fit.combinations, "path": path, "method": fit.method,
                 "weights": weights, "parameters": parameters});

@@ -37,7 +37,8 @@ pub(super) fn run(session: &Session, args: &EvalArgs) -> Result<Exit, Failure> {
     let path = args.outputs.clone().unwrap_or_else(usual);
     let mut outputs = Outputs::open(&path).map_err(|error| Failure::general(&error))?;
     let mut evaluation =
-        Evaluation { session, args, ask, base: &base, engine: load(session, args, &base)?, cells: Vec::new() };
+        Evaluation { session, args, ask: &ask, base: &base, engine: load(session, args, &base)?, cells: Vec::new() };
+    evaluation.check(&methods, &combinations)?;
     let signal = evaluation.run(&methods, &combinations, &mut outputs)?;
     if !evaluation.cells.is_empty() {
         evaluation.report()?;
@@ -112,13 +113,42 @@ struct Texts {
 struct Evaluation<'a> {
     session: &'a Session,
     args: &'a EvalArgs,
-    ask: Ask,
+    ask: &'a Ask,
     base: &'a Base,
     engine: Llama,
     cells: Vec<Cell>,
 }
 
-impl Evaluation<'_> {
+/// Whether a method lacks a file for a combination that it may have for others.
+fn is_missing(error: &PlanError) -> bool {
+    matches!(error, PlanError::NoAdapter { .. } | PlanError::NoCalibration { .. } | PlanError::Fit { .. })
+}
+
+impl<'a> Evaluation<'a> {
+    fn setting<'s>(&self, combination: &'s Combination, shots: &'s [Pair]) -> Setting<'s>
+    where
+        'a: 's,
+    {
+        let Self { session, ask, base, .. } = *self;
+        Setting { ask, config: &session.config, paths: &session.paths, model: &base.name, combination, shots }
+    }
+
+    /// Refuses a method that was asked for by name and fits none of the combinations, before hours of work.
+    fn check(&self, methods: &[&'static dyn Method], combinations: &[Combination]) -> Result<(), Failure> {
+        if self.args.methods.is_empty() {
+            return Ok(());
+        }
+        for method in methods {
+            let plans = combinations.iter().map(|combination| method.plan(&self.setting(combination, &[])));
+            let errors: Vec<PlanError> = plans.filter_map(Result::err).collect();
+            let hopeless = errors.len() == combinations.len();
+            if let Some(error) = errors.into_iter().find(|error| hopeless || !is_missing(error)) {
+                return Err(failure(EvalError::Plan(error)));
+            }
+        }
+        Ok(())
+    }
+
     /// Fills the cells; gives the signal that ended it, if one did.
     fn run(
         &mut self,
@@ -138,29 +168,19 @@ impl Evaluation<'_> {
                 if method.name() == "in-context" && shots.is_empty() {
                     continue;
                 }
-                let setting = Setting {
-                    ask: &self.ask,
-                    config: &self.session.config,
-                    paths: &self.session.paths,
-                    model: &self.base.name,
-                    combination,
-                    shots: &shots,
-                };
                 let name = format!("{} {}", combination.id(), method.name());
                 let mut go_on = |done: usize| {
                     bar.set_message(sanitize(&format!("{name} {done}/{}", pairs.len())));
                     if signals.received().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
                 };
+                let setting = self.setting(combination, &shots);
                 match eval::evaluate(*method, &setting, &pairs, outputs, &mut self.engine, &mut go_on) {
                     Ok(Some(cell)) => self.cells.push(cell),
                     Ok(None) => {
                         bar.finish_and_clear();
                         return Ok(signals.received());
                     }
-                    // Methods that were not asked for by name are left out where an adapter or a calibration is missing.
-                    Err(EvalError::Plan(
-                        error @ (PlanError::NoAdapter { .. } | PlanError::NoCalibration { .. } | PlanError::Fit { .. }),
-                    )) if self.args.methods.is_empty() => {
+                    Err(EvalError::Plan(error)) if is_missing(&error) => {
                         bar.suspend(|| console.note(&format!("{name} left out: {error}")));
                     }
                     Err(error) => return Err(failure(error)),

@@ -106,6 +106,10 @@ fn methods_are_run_measured_and_kept() {
 #[test]
 fn what_was_asked_for_by_name_must_be_there() {
     let world = world();
+    // What is missing is found before anything is run.
+    let line = format!("{EVAL} -t summarize+translate:es --method linear,calibrated++");
+    assert_eq!(nfold(&world, &line).output().status.code(), Some(4));
+    assert_eq!(fs::read(world.path("outputs.jsonl")).unwrap_or_default(), b"");
     for (line, code, message) in [
         (format!("{EVAL} -t summarize+translate:es --method calibrated++"), 4, "no calibration"),
         (format!("{EVAL} -t summarize+translate:es --method multistep"), 2, "did you mean `multi-step`?"),
