@@ -2,7 +2,7 @@
 //!
 //! llama.cpp loads an adapter into a model while no context lives, and takes one adapter at a time. So: one model, its
 //! adapters by path, and a context for each request, which also keeps one adapter's KV cache from another's. An adapter is
-//! freed only with its model, so for more than [`MOST_ADAPTERS`] the model is loaded anew.
+//! freed only with its model, so for more than a few the model is loaded anew.
 
 mod decode;
 mod native;
