@@ -169,17 +169,23 @@ fn plan(
     Ok(Plan::resolve(&ask, &session.config, &session.paths)?)
 }
 
-/// An adapter to go on from: one rank throughout, on every weight that is learned.
+/// An adapter to go on from: one rank throughout, on every weight that is learned. Merged files have no alpha and a scaling
+/// of one, which an alpha of their rank says as well.
+#[expect(clippy::cast_precision_loss, reason = "ranks are small")]
 fn start(path: &Path, plan: &Plan) -> Result<Adapter, Failure> {
     let unfit = |problem: String| Failure::new(Exit::Unfit, format!("adapter `{}` {problem}", path.display()));
-    let adapter = adapter::read(path).map_err(|error| Failure::new(Exit::Unfit, error))?;
+    let mut adapter = adapter::read(path).map_err(|error| Failure::new(Exit::Unfit, error))?;
     adapter.check(&plan.base.header, plan.base.sha256).map_err(|error| unfit(error.to_string()))?;
-    match adapter.ranks() {
-        (low, high) if low == high && adapter.alpha > 0.0 => Ok(adapter),
-        (low, high) => {
-            Err(unfit(format!("has ranks {low} to {high} and alpha {}: nothing to go on from", adapter.alpha)))
-        }
+    let (low, high) = adapter.ranks();
+    if low != high {
+        return Err(unfit(format!(
+            "has ranks from {low} to {high}, and only one of a single rank can be gone on from"
+        )));
     }
+    if adapter.alpha == 0.0 {
+        adapter.alpha = low as f32;
+    }
+    Ok(adapter)
 }
 
 /// The model in llama.cpp, which makes tokens of texts as runs will.

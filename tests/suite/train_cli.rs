@@ -61,6 +61,13 @@ fn an_adapter_is_learned_runs_and_carries_its_card() {
     assert!(!left.iter().any(|name| name.to_string_lossy().contains("checkpoint")), "{left:?}");
 }
 
+/// The best dev loss and the one before training, from a card.
+fn dev_losses(figures: &str) -> (f64, f64) {
+    let number = |text: &str| text.split([' ', ',']).find_map(|word| word.parse::<f64>().ok()).unwrap();
+    let (best, before) = figures.split_once(", ").unwrap();
+    (number(best), number(before))
+}
+
 #[test]
 fn an_adapter_can_be_begun_from_another() {
     let world = world();
@@ -68,12 +75,7 @@ fn an_adapter_can_be_begun_from_another() {
     let (_, stderr, code) =
         run(&world, &format!("{ADAPTER} --steps 10 --init {{dir}}/first.gguf --seed 8 -o {{dir}}/second.gguf"));
     assert_eq!(code, Some(0), "{stderr}");
-    let dev = |name: &str| {
-        let figures = adapter::read(&world.path(name)).unwrap().card.figures.unwrap();
-        let number = |text: &str| text.split([' ', ',']).find_map(|word| word.parse::<f64>().ok()).unwrap();
-        let (best, before) = figures.split_once(", ").unwrap();
-        (number(best), number(before))
-    };
+    let dev = |name: &str| dev_losses(&adapter::read(&world.path(name)).unwrap().card.figures.unwrap());
     let (first, second) = (dev("first.gguf"), dev("second.gguf"));
     assert!((first.0 - second.1).abs() < 0.02, "{first:?} {second:?}: files are in half precision");
     assert!(second.0 < second.1);
@@ -92,6 +94,24 @@ fn with_adapters() -> World {
 
 const CALIBRATION: &str =
     "train calibration -m {model} -t summarize+translate:es --data {dir}/data.jsonl --batch-tokens 256";
+
+#[test]
+fn a_joint_expert_and_a_calibration_begin_at_the_same_merge() {
+    let world = with_adapters();
+    let merge = "adapters merge summarize translate:es -m {model} --precision f32 -o {dir}/merged.gguf";
+    assert_eq!(run(&world, merge).2, Some(0));
+    let joint = ADAPTER.replace("-t summarize", "-t summarize+translate:es");
+    let (_, stderr, code) = run(&world, &format!("{joint} --steps 3 --init {{dir}}/merged.gguf -o {{dir}}/joint.gguf"));
+    assert_eq!(code, Some(0), "{stderr}");
+    let (_, stderr, code) = run(&world, &format!("{CALIBRATION} --steps 3 -o {{dir}}/calibration.gguf"));
+    assert_eq!(code, Some(0), "{stderr}");
+    let joint = adapter::read(&world.path("joint.gguf")).unwrap();
+    assert_eq!(joint.ranks(), (4, 4));
+    let joint = dev_losses(&joint.card.figures.unwrap());
+    let calibrated = dev_losses(&calibration::read_card(&world.path("calibration.gguf")).unwrap().figures.unwrap());
+    assert!((joint.1 - calibrated.1).abs() < 2e-4, "{joint:?} {calibrated:?}");
+    assert!(joint.0 < joint.1, "{joint:?}");
+}
 
 #[test]
 fn a_learned_calibration_is_what_runs_take() {
