@@ -178,9 +178,7 @@ fn start(path: &Path, plan: &Plan) -> Result<Adapter, Failure> {
     adapter.check(&plan.base.header, plan.base.sha256).map_err(|error| unfit(error.to_string()))?;
     let (low, high) = adapter.ranks();
     if low != high {
-        return Err(unfit(format!(
-            "has ranks from {low} to {high}, and only one of a single rank can be gone on from"
-        )));
+        return Err(unfit(format!("has ranks from {low} to {high}; training goes on only where there is one rank")));
     }
     if adapter.alpha == 0.0 {
         adapter.alpha = low as f32;

@@ -233,8 +233,12 @@ fn bad_input_says_what_is_wrong() {
     };
     let foreign = adapter::Adapter { architecture: "qwen2".to_owned(), ..tiny::adapter(1, 2, 4.0) };
     world.write_adapter("foreign.gguf", &foreign);
+    let mut mixed = tiny::adapter(1, 2, 4.0);
+    mixed.pairs.extend(tiny::adapter(1, 3, 4.0).pairs.pop_first());
+    world.write_adapter("mixed.gguf", &mixed);
     for (line, code, message) in [
         (data("data.jsonl") + " --init {dir}/foreign.gguf", 4, "is made for architecture `qwen2`"),
+        (data("data.jsonl") + " --init {dir}/mixed.gguf", 4, "has ranks from 2 to 3"),
         (data("data.jsonl") + " --init {dir}/data.jsonl", 4, "is not a GGUF file"),
         (data("cut.jsonl"), 3, "cut.jsonl`, line 2: it is not JSON"),
         (data("empty.jsonl"), 3, "holds no example for summarize"),
