@@ -11,13 +11,14 @@ pub mod table;
 
 use std::fmt::Write as _;
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 
 use crate::compose::Cache;
 use crate::data::Pair;
 use crate::digest::Digest;
 use crate::engine::{Engine, Stop};
 use crate::plan::{Plan, PlanError};
-use crate::run::{self, RunError};
+use crate::run::{self, ComposedAdapter, RunError};
 use crate::task::Combination;
 
 use method::{Method, Setting};
@@ -41,51 +42,93 @@ pub struct Cell {
 #[expect(missing_docs, reason = "the messages say it")]
 pub enum EvalError {
     #[error(transparent)]
-    Plan(#[from] PlanError),
-    #[error(transparent)]
     Run(#[from] RunError),
     #[error(transparent)]
     Outputs(#[from] OutputsError),
 }
 
-/// Runs a method on every pair, or finds what it gave before. `None` where `on_output` broke off.
+/// A method on one combination: what it runs, and what came out so far.
+#[derive(Debug)]
+pub struct Candidate {
+    method: &'static dyn Method,
+    plan: Plan,
+    /// The file stored for the combination beside the tasks' adapters.
+    stored: Option<PathBuf>,
+    /// Composed when the first text is run.
+    adapters: Option<Vec<ComposedAdapter>>,
+    found: Vec<Output>,
+}
+
+impl Candidate {
+    /// Plans a method's passes.
+    pub fn new(method: &'static dyn Method, setting: &Setting<'_>) -> Result<Self, PlanError> {
+        let (plan, stored) = (method.plan(setting)?, method.stored(setting)?);
+        Ok(Self { method, plan, stored, adapters: None, found: Vec::new() })
+    }
+
+    /// Runs a text, or finds what it gave before. `None` where `go_on` broke off.
+    ///
+    /// A text whose first pass gives nothing counts as an empty answer.
+    fn answer(
+        &mut self,
+        setting: &Setting<'_>,
+        text: &str,
+        outputs: &mut Outputs,
+        engine: &mut dyn Engine,
+        go_on: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<Option<Output>, EvalError> {
+        let document = self.method.document(setting, text);
+        let key = key(&self.plan, &document);
+        if let Some(output) = outputs.get(key) {
+            return Ok(Some(output.clone()));
+        }
+        if self.adapters.is_none() {
+            let cache = Cache::in_folder(setting.paths.composed());
+            self.adapters = Some(run::compose(&self.plan, &cache).map_err(RunError::from)?.0);
+        }
+        let adapters = self.adapters.clone().unwrap_or_default();
+        let output = match run::execute(&self.plan, adapters, &document, engine, &mut |_| go_on()) {
+            Ok(report) if report.stop() == Stop::Cancelled => return Ok(None),
+            Ok(report) => Output::of(&report),
+            Err(RunError::EmptyStep { .. }) => Output::empty(self.plan.passes.len()),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Some(outputs.add(key, (setting.combination.id(), self.method.name()), output)?))
+    }
+}
+
+/// Runs all methods on every pair. `None` where `on_output` broke off; what was put out until then is kept.
 ///
-/// `on_output` hears how many pairs are done. A pair whose first pass gives nothing counts as an empty answer.
+/// They go text by text, each text through all methods, so that a machine that is slow for a while is slow for all of them.
+/// `on_output` hears how many outputs are done.
 pub fn evaluate(
-    method: &dyn Method,
+    mut candidates: Vec<Candidate>,
     setting: &Setting<'_>,
     pairs: &[Pair],
     outputs: &mut Outputs,
     engine: &mut dyn Engine,
     on_output: &mut dyn FnMut(usize) -> ControlFlow<()>,
-) -> Result<Option<Cell>, EvalError> {
-    let plan = method.plan(setting)?;
-    let cache = Cache::in_folder(setting.paths.composed());
-    let mut adapters = None;
-    let mut found = Vec::new();
-    for (done, pair) in pairs.iter().enumerate() {
-        let document = method.document(setting, &pair.input);
-        let key = key(&plan, &document);
-        let output = if let Some(output) = outputs.get(key) {
-            output.clone()
-        } else {
-            let adapters = match &adapters {
-                Some(adapters) => adapters,
-                None => adapters.insert(run::compose(&plan, &cache).map_err(RunError::from)?.0),
-            };
-            let Some(output) = run_one(&plan, adapters.clone(), &document, engine, &mut || on_output(done))? else {
+) -> Result<Option<Vec<Cell>>, EvalError> {
+    let mut done = 0;
+    for pair in pairs {
+        for candidate in &mut candidates {
+            let Some(output) = candidate.answer(setting, &pair.input, outputs, engine, &mut || on_output(done))? else {
                 return Ok(None);
             };
-            outputs.add(key, (setting.combination.id(), method.name()), output)?
-        };
-        found.push(output);
-        if on_output(done + 1).is_break() {
-            return Ok(None);
+            candidate.found.push(output);
+            done += 1;
+            if on_output(done).is_break() {
+                return Ok(None);
+            }
         }
     }
     let language = language(setting.combination);
-    let scores = Scores::of(&found, pairs, &language, method.stored(setting)?.as_deref());
-    Ok(Some(Cell { task: setting.combination.id(), method: method.name(), scores }))
+    let cell = |candidate: &Candidate| Cell {
+        task: setting.combination.id(),
+        method: candidate.method.name(),
+        scores: Scores::of(&candidate.found, pairs, &language, candidate.stored.as_deref()),
+    };
+    Ok(Some(candidates.iter().map(cell).collect()))
 }
 
 /// The code of the language an answer should be in: the combination's, else English, which all instructions are in.
@@ -103,19 +146,4 @@ fn key(plan: &Plan, document: &str) -> Digest {
         let _ = writeln!(text, "{recipe:?} {instruction:?} {:?} {}", pass.sampling, pass.max_tokens);
     }
     Digest::of((text + document).as_bytes())
-}
-
-fn run_one(
-    plan: &Plan,
-    adapters: Vec<run::ComposedAdapter>,
-    document: &str,
-    engine: &mut dyn Engine,
-    go_on: &mut dyn FnMut() -> ControlFlow<()>,
-) -> Result<Option<Output>, EvalError> {
-    match run::execute(plan, adapters, document, engine, &mut |_| go_on()) {
-        Ok(report) if report.stop() == Stop::Cancelled => Ok(None),
-        Ok(report) => Ok(Some(Output::of(&report))),
-        Err(RunError::EmptyStep { .. }) => Ok(Some(Output::empty(plan.passes.len()))),
-        Err(error) => Err(error.into()),
-    }
 }

@@ -1,12 +1,13 @@
 //! `nfold eval`: methods side by side on texts with references.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use crate::data::{self, DataError, Pair};
 use crate::engine::llama::{Llama, LoadOptions};
 use crate::eval::method::{self, Method, Setting};
-use crate::eval::{self, Cell, EvalError, Outputs, table};
+use crate::eval::{self, Candidate, Cell, EvalError, Outputs, table};
 use crate::file;
 use crate::plan::{Ask, Base, PlanError, resolve_base};
 use crate::sanitize::sanitize;
@@ -36,12 +37,12 @@ pub(super) fn run(session: &Session, args: &EvalArgs) -> Result<Exit, Failure> {
     let usual = || session.paths.cache.join("eval").join(format!("{}.jsonl", base.name));
     let path = args.outputs.clone().unwrap_or_else(usual);
     let mut outputs = Outputs::open(&path).map_err(|error| Failure::general(&error))?;
-    let mut evaluation =
-        Evaluation { session, args, ask: &ask, base: &base, engine: load(session, args, &base)?, cells: Vec::new() };
-    evaluation.check(&methods, &combinations)?;
-    let signal = evaluation.run(&methods, &combinations, &mut outputs)?;
-    if !evaluation.cells.is_empty() {
-        evaluation.report()?;
+    let evaluation = Evaluation { session, args, ask: &ask, base: &base };
+    let contests = evaluation.contests(&methods, &combinations)?;
+    let engine = load(session, args, &base)?;
+    let (cells, signal) = evaluation.run(contests, engine, &mut outputs)?;
+    if !cells.is_empty() {
+        report(args, &cells)?;
     }
     let Some(signal) = signal else { return Ok(Exit::Done) };
     let message = format!("stopped; the same command goes on, outputs are in {}", path.display());
@@ -104,6 +105,13 @@ fn cannot_write(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Failed, format!("cannot write `{}`: {error}", path.display()))
 }
 
+/// One combination: texts with references, worked examples, and the methods to run on them.
+struct Contest<'a> {
+    combination: &'a Combination,
+    texts: Texts,
+    candidates: Vec<Candidate>,
+}
+
 /// Texts with references, and worked examples.
 struct Texts {
     pairs: Vec<Pair>,
@@ -115,8 +123,6 @@ struct Evaluation<'a> {
     args: &'a EvalArgs,
     ask: &'a Ask,
     base: &'a Base,
-    engine: Llama,
-    cells: Vec<Cell>,
 }
 
 /// Whether a method lacks a file for a combination that it may have for others.
@@ -133,62 +139,76 @@ impl<'a> Evaluation<'a> {
         Setting { ask, config: &session.config, paths: &session.paths, model: &base.name, combination, shots }
     }
 
-    /// Refuses a method that was asked for by name and fits none of the combinations, before hours of work.
-    fn check(&self, methods: &[&'static dyn Method], combinations: &[Combination]) -> Result<(), Failure> {
-        if self.args.methods.is_empty() {
-            return Ok(());
-        }
-        for method in methods {
-            let plans = combinations.iter().map(|combination| method.plan(&self.setting(combination, &[])));
-            let errors: Vec<PlanError> = plans.filter_map(Result::err).collect();
-            let hopeless = errors.len() == combinations.len();
-            if let Some(error) = errors.into_iter().find(|error| hopeless || !is_missing(error)) {
-                return Err(failure(EvalError::Plan(error)));
-            }
-        }
-        Ok(())
-    }
-
-    /// Fills the cells; gives the signal that ended it, if one did.
-    fn run(
-        &mut self,
+    /// What is to be run, all of it known before hours of work. A method that lacks a file for one combination is left out
+    /// there; one that was asked for by name and fits none of them is refused.
+    fn contests<'s>(
+        &self,
         methods: &[&'static dyn Method],
-        combinations: &[Combination],
-        outputs: &mut Outputs,
-    ) -> Result<Option<u8>, Failure> {
-        let console = self.session.console;
-        let bar = console.progress("evaluating", Unit::Steps);
-        bar.set_length((methods.len() * combinations.len()) as u64);
-        let mut signals = Signals::default();
-        signals.listen()?;
+        combinations: &'s [Combination],
+    ) -> Result<Vec<Contest<'s>>, Failure> {
+        let mut contests = Vec::new();
+        let mut fitting = HashSet::new();
+        let mut missing: Vec<(&str, String, PlanError)> = Vec::new();
         for combination in combinations {
-            let Some(Texts { pairs, shots }) = self.texts(combination)? else { continue };
+            let Some(texts) = self.texts(combination)? else { continue };
+            let setting = self.setting(combination, &texts.shots);
+            let mut candidates = Vec::new();
             for method in methods {
-                bar.inc(1);
-                if method.name() == "in-context" && shots.is_empty() {
+                if method.name() == "in-context" && texts.shots.is_empty() {
                     continue;
                 }
-                let name = format!("{} {}", combination.id(), method.name());
-                let mut go_on = |done: usize| {
-                    bar.set_message(sanitize(&format!("{name} {done}/{}", pairs.len())));
-                    if signals.received().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-                };
-                let setting = self.setting(combination, &shots);
-                match eval::evaluate(*method, &setting, &pairs, outputs, &mut self.engine, &mut go_on) {
-                    Ok(Some(cell)) => self.cells.push(cell),
-                    Ok(None) => {
-                        bar.finish_and_clear();
-                        return Ok(signals.received());
+                match Candidate::new(*method, &setting) {
+                    Ok(candidate) => {
+                        fitting.insert(method.name());
+                        candidates.push(candidate);
                     }
-                    Err(EvalError::Plan(error)) if is_missing(&error) => {
-                        bar.suspend(|| console.note(&format!("{name} left out: {error}")));
-                    }
-                    Err(error) => return Err(failure(error)),
+                    Err(error) if is_missing(&error) => missing.push((method.name(), combination.id(), error)),
+                    Err(error) => return Err(error.into()),
                 }
             }
+            contests.push(Contest { combination, texts, candidates });
+        }
+        for (method, combination, error) in missing {
+            if !self.args.methods.is_empty() && !fitting.contains(method) {
+                return Err(error.into());
+            }
+            self.session.console.note(&format!("{combination} {method} left out: {error}"));
+        }
+        Ok(contests)
+    }
+
+    /// Runs them, and gives what was measured, with the signal that broke it off, if one did.
+    fn run(
+        &self,
+        contests: Vec<Contest<'_>>,
+        mut engine: Llama,
+        outputs: &mut Outputs,
+    ) -> Result<(Vec<Cell>, Option<u8>), Failure> {
+        let bar = self.session.console.progress("evaluating", Unit::Steps);
+        let count = |contest: &Contest<'_>| contest.candidates.len() * contest.texts.pairs.len();
+        bar.set_length(contests.iter().map(count).sum::<usize>() as u64);
+        let mut signals = Signals::default();
+        signals.listen()?;
+        let (mut cells, mut before, mut signal) = (Vec::new(), 0, None);
+        for contest in contests {
+            let end = before + count(&contest);
+            let Contest { combination, texts, candidates } = contest;
+            bar.set_message(sanitize(&combination.id()));
+            let mut go_on = |done: usize| {
+                bar.set_position((before + done) as u64);
+                if signals.received().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            };
+            let setting = self.setting(combination, &texts.shots);
+            let found = eval::evaluate(candidates, &setting, &texts.pairs, outputs, &mut engine, &mut go_on);
+            let Some(found) = found.map_err(failure)? else {
+                signal = signals.received();
+                break;
+            };
+            cells.extend(found);
+            before = end;
         }
         bar.finish_and_clear();
-        Ok(None)
+        Ok((cells, signal))
     }
 
     /// Texts with references, and worked examples; `None` where the file has none for this combination and others remain.
@@ -205,26 +225,24 @@ impl<'a> Evaluation<'a> {
         shots.truncate(self.args.shots);
         Ok((!pairs.is_empty()).then_some(Texts { pairs, shots }))
     }
+}
 
-    fn report(&self) -> Result<(), Failure> {
-        let detailed = table::detailed(&self.cells, self.args.baseline.as_deref());
-        let both = format!("{}\n{detailed}", table::summary(&self.cells));
-        Console::out(&both)?;
-        if let Some(path) = &self.args.markdown {
-            file::write_whole(path, |out| out.write_all(both.as_bytes()))
-                .map_err(|error| cannot_write(path, &error))?;
-        }
-        if let Some(path) = &self.args.json {
-            let text = serde_json::to_string_pretty(&self.cells).map_err(|error| Failure::general(&error))?;
-            file::write_whole(path, |out| writeln!(out, "{text}")).map_err(|error| cannot_write(path, &error))?;
-        }
-        Ok(())
+fn report(args: &EvalArgs, cells: &[Cell]) -> Result<(), Failure> {
+    let detailed = table::detailed(cells, args.baseline.as_deref());
+    let both = format!("{}\n{detailed}", table::summary(cells));
+    Console::out(&both)?;
+    if let Some(path) = &args.markdown {
+        file::write_whole(path, |out| out.write_all(both.as_bytes())).map_err(|error| cannot_write(path, &error))?;
     }
+    if let Some(path) = &args.json {
+        let text = serde_json::to_string_pretty(cells).map_err(|error| Failure::general(&error))?;
+        file::write_whole(path, |out| writeln!(out, "{text}")).map_err(|error| cannot_write(path, &error))?;
+    }
+    Ok(())
 }
 
 fn failure(error: EvalError) -> Failure {
     match error {
-        EvalError::Plan(error) => error.into(),
         EvalError::Run(error) => error.into(),
         EvalError::Outputs(error) => Failure::general(&error),
     }
