@@ -35,12 +35,11 @@ const FLASH_ATTENTION_OFF: i32 = 0;
 /// Contexts are made in multiples of this many tokens.
 const CONTEXT_STEP: usize = 256;
 
-/// A request under way: its context and what was measured so far.
+/// A request under way: how its context is made, and what was measured so far.
 pub(super) struct Pass<'a> {
     backend: &'a LlamaBackend,
     model: &'a LlamaModel,
     adapter: Option<&'a mut LlamaLoraAdapter>,
-    context: LlamaContext<'a>,
     context_length: usize,
     /// Tokens in one call of prefill.
     piece: usize,
@@ -53,11 +52,11 @@ pub(super) struct Pass<'a> {
 }
 
 impl<'a> Pass<'a> {
-    /// Makes a context for the request, no longer than it needs.
+    /// Sizes a context for the request, no longer than it needs.
     pub(super) fn new(
         backend: &'a LlamaBackend,
         model: &'a LlamaModel,
-        mut adapter: Option<&'a mut LlamaLoraAdapter>,
+        adapter: Option<&'a mut LlamaLoraAdapter>,
         threads: Option<usize>,
         request: &'a Request,
         prompt: &'a [LlamaToken],
@@ -68,27 +67,14 @@ impl<'a> Pass<'a> {
         let threads = threads.unwrap_or_else(threads::default_count);
         let adaptive = adaptive.then(|| Threads::new(threads));
         let piece = if backend.supports_gpu_offload() { GPU_PIECE } else { PIECE };
-        let params = context_params(backend, context_length, piece, threads);
-        let context = new_context(backend, model, adapter.as_deref_mut(), params)?;
-        Ok(Self {
-            backend,
-            model,
-            adapter,
-            context,
-            context_length,
-            piece,
-            request,
-            prompt,
-            threads,
-            adaptive,
-            started,
-        })
+        Ok(Self { backend, model, adapter, context_length, piece, request, prompt, threads, adaptive, started })
     }
 
     /// Prefills and decodes.
     pub(super) fn run(mut self, on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>) -> Result<Outcome, EngineError> {
+        let context = self.make_context()?;
         let made = self.started.elapsed();
-        let go_on = self.prefill(on_step)?;
+        let context = self.prefill(context, on_step)?;
         let reached = self.started.elapsed();
         let mut outcome = Outcome {
             stop: Stop::Cancelled,
@@ -100,36 +86,39 @@ impl<'a> Pass<'a> {
             first_token: reached,
             threads: self.threads,
         };
-        if go_on.is_continue() {
-            self.decode(&mut outcome, on_step)?;
+        if let Some(context) = context {
+            self.decode(context, &mut outcome, on_step)?;
             outcome.decode = self.started.elapsed().saturating_sub(reached);
             outcome.threads = self.threads;
         }
         Ok(outcome)
     }
 
+    /// Computes the prompt; `None` where `on_step` broke off.
     fn prefill(
         &mut self,
+        mut context: LlamaContext<'a>,
         on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>, EngineError> {
+    ) -> Result<Option<LlamaContext<'a>>, EngineError> {
         let total = self.prompt.len();
         let mut batch = LlamaBatch::new(self.piece, 1);
         let mut done = 0;
         while done < total {
             if on_step(Step::Prefill { done, total }).is_break() {
-                return Ok(ControlFlow::Break(()));
+                return Ok(None);
             }
-            self.fit_threads()?;
+            context = self.fit_threads(context)?;
             let tokens = &self.prompt[done..(done + self.piece).min(total)];
             fill(&mut batch, tokens, done, done + tokens.len() == total)?;
-            self.compute(&mut batch)?;
+            self.compute(&mut context, &mut batch)?;
             done += tokens.len();
         }
-        Ok(on_step(Step::Prefill { done, total }))
+        Ok(on_step(Step::Prefill { done, total }).is_continue().then_some(context))
     }
 
     fn decode(
         &mut self,
+        mut context: LlamaContext<'a>,
         outcome: &mut Outcome,
         on_step: &mut dyn FnMut(Step<'_>) -> ControlFlow<()>,
     ) -> Result<(), EngineError> {
@@ -143,7 +132,7 @@ impl<'a> Pass<'a> {
                 outcome.stop = Stop::MaxTokens;
                 break;
             }
-            let token = sampler.choose(&self.context);
+            let token = sampler.choose(&context);
             if vocab.is_eog(token) {
                 outcome.stop = Stop::EndOfGeneration;
                 break;
@@ -164,9 +153,9 @@ impl<'a> Pass<'a> {
             if outcome.output_tokens >= self.request.max_tokens as usize {
                 continue; // Nothing comes after the last token, so its logits need not be computed.
             }
-            self.fit_threads()?;
+            context = self.fit_threads(context)?;
             fill(&mut batch, &[token], position, true)?;
-            self.compute(&mut batch)?;
+            self.compute(&mut context, &mut batch)?;
         }
         let rest = pieces.finish();
         if !rest.is_empty() && on_step(Step::Token(&rest)).is_break() {
@@ -176,10 +165,10 @@ impl<'a> Pass<'a> {
     }
 
     /// Runs the model over a batch.
-    fn compute(&mut self, batch: &mut LlamaBatch<'_>) -> Result<(), EngineError> {
+    fn compute(&mut self, context: &mut LlamaContext<'a>, batch: &mut LlamaBatch<'_>) -> Result<(), EngineError> {
         let (cpu, wall) = (ProcessTime::now(), Instant::now());
-        self.context.decode(batch).map_err(|error| EngineError::Native(error.to_string()))?;
-        self.context.synchronize();
+        context.decode(batch).map_err(|error| EngineError::Native(error.to_string()))?;
+        context.synchronize();
         if let Some(threads) = &mut self.adaptive {
             threads.measure(cpu.elapsed(), wall.elapsed());
         }
@@ -188,23 +177,27 @@ impl<'a> Pass<'a> {
 
     /// Moves to another number of threads where what was measured asks for it.
     ///
-    /// llama-cpp-2 sets a context's threads only when it is made, so the sequence moves to a new one. Logits do not
-    /// move: this comes between taking a token and computing the next.
-    fn fit_threads(&mut self) -> Result<(), EngineError> {
+    /// llama-cpp-2 sets a context's threads only when it is made, so the sequence moves to a new one, which is made when the
+    /// old one's memory is free. Logits do not move: this comes between taking a token and computing the next.
+    fn fit_threads(&mut self, context: LlamaContext<'a>) -> Result<LlamaContext<'a>, EngineError> {
         let fitting = self.adaptive.as_ref().map_or(self.threads, Threads::count);
         if fitting == self.threads {
-            return Ok(());
+            return Ok(context);
         }
         tracing::info!(from = self.threads, to = fitting, "the machine's load changed: another number of threads");
         let native = |error: String| EngineError::Native(format!("moving to {fitting} threads: {error}"));
         let flags = LlamaStateSeqFlags::empty();
-        let state = self.context.state_seq_get(0, flags).map_err(|error| native(error.to_string()))?;
-        let adapter = self.adapter.as_deref_mut();
-        let params = context_params(self.backend, self.context_length, self.piece, fitting);
-        self.context = new_context(self.backend, self.model, adapter, params)?;
-        self.context.state_seq_set(&state, 0).map_err(|error| native(error.to_string()))?;
+        let state = context.state_seq_get(0, flags).map_err(|error| native(error.to_string()))?;
+        drop(context);
         self.threads = fitting;
-        Ok(())
+        let mut context = self.make_context()?;
+        context.state_seq_set(&state, 0).map_err(|error| native(error.to_string()))?;
+        Ok(context)
+    }
+
+    fn make_context(&mut self) -> Result<LlamaContext<'a>, EngineError> {
+        let params = context_params(self.backend, self.context_length, self.piece, self.threads);
+        new_context(self.backend, self.model, self.adapter.as_deref_mut(), params)
     }
 }
 
