@@ -73,10 +73,10 @@ impl<'a> Trainer<'a> {
         learning_rate: f32,
     ) -> Result<Outcome, Failure> {
         let training = self.training;
-        self.set_threads();
+        let threads = self.threads()?;
         let device = train::device();
-        let base =
-            Base::read(&self.plan.base.header.path, &device).map_err(|error| Failure::new(Exit::Unfit, error))?;
+        let base = threads.install(|| Base::read(&self.plan.base.header.path, &device));
+        let base = base.map_err(|error| Failure::new(Exit::Unfit, error))?;
         let settings = self.settings(groups, learning_rate);
         let checkpoint = self.beside("checkpoint");
         let job = Job {
@@ -95,7 +95,8 @@ impl<'a> Trainer<'a> {
             settings.steps
         ));
         let mut progress = Progress::new(self.session.console, training.jsonl, settings.steps)?;
-        let outcome = train::learn(&job, &mut |event| progress.event(&event));
+        // From inside: a thread outside hands every operation over and sleeps until it is done.
+        let outcome = threads.install(|| train::learn(&job, &mut |event| progress.event(&event)));
         let signal = progress.finish()?;
         match outcome {
             Ok(outcome) if outcome.end == train::End::Cancelled => Err(stopped(signal, &checkpoint)),
@@ -111,13 +112,9 @@ impl<'a> Trainer<'a> {
         }
     }
 
-    fn set_threads(&self) {
-        let mut pool = rayon::ThreadPoolBuilder::new();
-        if self.training.threads > 0 {
-            pool = pool.num_threads(self.training.threads);
-        }
-        // It can be set once in a process, and once is enough.
-        drop(pool.build_global());
+    fn threads(&self) -> Result<rayon::ThreadPool, Failure> {
+        let threads = rayon::ThreadPoolBuilder::new().num_threads(self.training.threads).build();
+        threads.map_err(|error| Failure::new(Exit::Failed, format!("cannot start threads: {error}")))
     }
 
     #[expect(
@@ -154,14 +151,15 @@ impl<'a> Trainer<'a> {
     pub(super) fn provenance(&self, what: &str, shape: Shape, outcome: &Outcome) -> String {
         let training = self.training;
         let rate = training.learning_rate.map_or_else(|| "default".to_owned(), |rate| rate.to_string());
+        // Without a time limit the same seed gives the same file, and no two runs take the same time.
+        let time = training.time_limit.map_or_else(String::new, |_| format!("{:.0} s, ", outcome.seconds));
         format!(
-            "nfold {} train {what}: {shape:?}, {} numbers, {} steps, {} tokens, {:.0} s, batches of {} tokens, \
+            "nfold {} train {what}: {shape:?}, {} numbers, {} steps, {} tokens, {time}batches of {} tokens, \
              learning rate {rate}, warm-up {}, weight decay {}, clip {}, seed {}, ended by {:?}",
             env!("CARGO_PKG_VERSION"),
             outcome.parameters(),
             outcome.steps,
             outcome.tokens,
-            outcome.seconds,
             training.batch_tokens,
             training.warmup,
             training.weight_decay,
