@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use crate::compose::Cache;
+use crate::compose::{Cache, ComposeError};
 use crate::data::Pair;
 use crate::digest::Digest;
 use crate::engine::{Engine, Stop};
@@ -54,8 +54,6 @@ pub struct Candidate {
     plan: Plan,
     /// The file stored for the combination beside the tasks' adapters.
     stored: Option<PathBuf>,
-    /// Composed when the first text is run.
-    adapters: Option<Vec<ComposedAdapter>>,
     found: Vec<Output>,
 }
 
@@ -63,14 +61,25 @@ impl Candidate {
     /// Plans a method's passes.
     pub fn new(method: &'static dyn Method, setting: &Setting<'_>) -> Result<Self, PlanError> {
         let (plan, stored) = (method.plan(setting)?, method.stored(setting)?);
-        Ok(Self { method, plan, stored, adapters: None, found: Vec::new() })
+        Ok(Self { method, plan, stored, found: Vec::new() })
+    }
+
+    /// The method's name.
+    #[must_use]
+    pub fn method(&self) -> &'static str {
+        self.method.name()
+    }
+
+    /// Makes its adapters, or finds them in the cache.
+    pub fn compose(&self, setting: &Setting<'_>) -> Result<Vec<ComposedAdapter>, ComposeError> {
+        Ok(run::compose(&self.plan, &Cache::in_folder(setting.paths.composed()))?.0)
     }
 
     /// Runs a text, or finds what it gave before. `None` where `go_on` broke off.
     ///
     /// A text whose first pass gives nothing counts as an empty answer.
     fn answer(
-        &mut self,
+        &self,
         setting: &Setting<'_>,
         text: &str,
         outputs: &mut Outputs,
@@ -82,11 +91,8 @@ impl Candidate {
         if let Some(output) = outputs.get(key) {
             return Ok(Some(output.clone()));
         }
-        if self.adapters.is_none() {
-            let cache = Cache::in_folder(setting.paths.composed());
-            self.adapters = Some(run::compose(&self.plan, &cache).map_err(RunError::from)?.0);
-        }
-        let adapters = self.adapters.clone().unwrap_or_default();
+        // Each time anew: what other methods compose can push it out of the cache.
+        let adapters = self.compose(setting).map_err(RunError::from)?;
         let output = match run::execute(&self.plan, adapters, &document, engine, &mut |_| go_on()) {
             Ok(report) if report.stop() == Stop::Cancelled => return Ok(None),
             Ok(report) => Output::of(&report),

@@ -1,9 +1,10 @@
 //! `nfold eval`: methods side by side on texts with references.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use crate::compose::ComposeError;
 use crate::data::{self, DataError, Pair};
 use crate::engine::llama::{Llama, LoadOptions};
 use crate::eval::method::{self, Method, Setting};
@@ -168,11 +169,16 @@ impl<'a> Evaluation<'a> {
             }
             contests.push(Contest { combination, texts, candidates });
         }
+        let mut left_out: BTreeMap<&str, Vec<String>> = BTreeMap::new();
         for (method, combination, error) in missing {
             if !self.args.methods.is_empty() && !fitting.contains(method) {
                 return Err(error.into());
             }
-            self.session.console.note(&format!("{combination} {method} left out: {error}"));
+            left_out.entry(method).or_default().push(combination);
+        }
+        for (method, combinations) in left_out {
+            let message = format!("{method} is left out where it has no file that fits: {}", combinations.join(", "));
+            self.session.console.note(&message);
         }
         Ok(contests)
     }
@@ -199,6 +205,7 @@ impl<'a> Evaluation<'a> {
                 if signals.received().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let setting = self.setting(combination, &texts.shots);
+            let candidates = bar.suspend(|| self.mergeable(candidates, &setting))?;
             let found = eval::evaluate(candidates, &setting, &texts.pairs, outputs, &mut engine, &mut go_on);
             let Some(found) = found.map_err(failure)? else {
                 signal = signals.received();
@@ -209,6 +216,25 @@ impl<'a> Evaluation<'a> {
         }
         bar.finish_and_clear();
         Ok((cells, signal))
+    }
+
+    /// Those whose adapters can be merged their way, as `linear` can those of equal ranks; an error where there are none.
+    fn mergeable(&self, candidates: Vec<Candidate>, setting: &Setting<'_>) -> Result<Vec<Candidate>, Failure> {
+        let (mut mergeable, mut refused) = (Vec::new(), Vec::new());
+        for candidate in candidates {
+            match candidate.compose(setting) {
+                Ok(_) => mergeable.push(candidate),
+                Err(error @ ComposeError::Merge(_)) => refused.push((candidate.method(), error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        for (method, error) in refused {
+            if mergeable.is_empty() {
+                return Err(error.into());
+            }
+            self.session.console.note(&format!("{} {method} is left out: {error}", setting.combination.id()));
+        }
+        Ok(mergeable)
     }
 
     /// Texts with references, and worked examples; `None` where the file has none for this combination and others remain.

@@ -89,7 +89,10 @@ fn methods_are_run_measured_and_kept() {
         assert_eq!((cell["scores"]["examples"].as_u64(), cell["scores"]["passes"].as_f64()), (Some(3), Some(passes)));
         assert!(cell["scores"]["rouge_l"].as_f64().unwrap() >= 0.0);
     }
-    assert!(stderr.contains("calibrated++ left out: there is no calibration"), "{stderr}");
+    assert!(
+        stderr.contains("calibrated++ is left out where it has no file that fits: summarize+translate:es"),
+        "{stderr}"
+    );
     let table = fs::read_to_string(world.path("e.md")).unwrap();
     assert_eq!(table, String::from_utf8(output.stdout).unwrap());
     assert!(table.contains("| Multi-step | no |") && table.contains("| summarize+translate:es | concat |"), "{table}");
@@ -107,6 +110,20 @@ fn methods_are_run_measured_and_kept() {
     fs::write(world.path("outputs.jsonl"), &kept[..kept.len() - 20]).unwrap();
     assert_eq!(nfold(&world, &line).output().status.code(), Some(0));
     assert_eq!(fs::read_to_string(world.path("outputs.jsonl")).unwrap().lines().count(), 19);
+}
+
+#[test]
+fn a_merge_that_does_not_fit_is_left_out_where_others_do() {
+    let world = world();
+    world.write_adapter("adapters/tiny/translate-es.gguf", &tiny::adapter(4, 3, 0.2));
+    let line = format!("{EVAL} -t summarize+translate:es --json {{dir}}/e.json");
+    let output = nfold(&world, &format!("{line} --method linear,concat")).output();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{stderr}");
+    assert!(stderr.contains("summarize+translate:es linear is left out") && stderr.contains("equal ranks"), "{stderr}");
+    let cells: Vec<Value> = serde_json::from_slice(&fs::read(world.path("e.json")).unwrap()).unwrap();
+    assert_eq!(cells.iter().map(|cell| cell["method"].as_str()).collect::<Vec<_>>(), [Some("concat")]);
+    assert_eq!(nfold(&world, &format!("{line} --method linear")).output().status.code(), Some(4));
 }
 
 #[test]
