@@ -140,8 +140,8 @@ impl<'a> Evaluation<'a> {
         Setting { ask, config: &session.config, paths: &session.paths, model: &base.name, combination, shots }
     }
 
-    /// What is to be run, all of it known before hours of work. A method that lacks a file for one combination is left out
-    /// there; one that was asked for by name and fits none of them is refused.
+    /// What is to be run, all of it known before hours of work. A method that lacks a file for one combination, or
+    /// cannot merge its adapters, is left out there; one that was asked for by name and fits none of them is refused.
     fn contests<'s>(
         &self,
         methods: &[&'static dyn Method],
@@ -167,6 +167,7 @@ impl<'a> Evaluation<'a> {
                     Err(error) => return Err(error.into()),
                 }
             }
+            let candidates = self.mergeable(candidates, &setting)?;
             contests.push(Contest { combination, texts, candidates });
         }
         let mut left_out: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -205,7 +206,6 @@ impl<'a> Evaluation<'a> {
                 if signals.received().is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             };
             let setting = self.setting(combination, &texts.shots);
-            let candidates = bar.suspend(|| self.mergeable(candidates, &setting))?;
             let found = eval::evaluate(candidates, &setting, &texts.pairs, outputs, &mut engine, &mut go_on);
             let Some(found) = found.map_err(failure)? else {
                 signal = signals.received();
