@@ -141,7 +141,8 @@ impl<'a> Evaluation<'a> {
     }
 
     /// What is to be run, all of it known before hours of work. A method that lacks a file for one combination, or
-    /// cannot merge its adapters, is left out there; one that was asked for by name and fits none of them is refused.
+    /// cannot merge its adapters, is left out there; one that was asked for by name and has no file for any of them is
+    /// refused, and so is a combination that nothing is left for because of its merges.
     fn contests<'s>(
         &self,
         methods: &[&'static dyn Method],
