@@ -35,15 +35,16 @@ pub(super) fn run(session: &Session, command: &TrainCommand) -> Result<Exit, Fai
 fn adapter(session: &Session, args: &AdapterArgs) -> Result<Exit, Failure> {
     let training = &args.training;
     let plan = plan(session, training, std::slice::from_ref(&args.task), Method::Prompt, &[])?;
-    let start = match &args.init {
-        None => None,
-        Some(path) => Some(start(path, &plan)?),
-    };
-    let shape = match &start {
+    let (start, shape) = match &args.init {
         None => {
-            Shape::Adapter { rank: usize::from(args.rank), alpha: args.alpha.unwrap_or(2.0 * f32::from(args.rank)) }
+            let rank = args.rank.unwrap_or(16);
+            let alpha = args.alpha.unwrap_or(2.0 * f32::from(rank));
+            (None, Shape::Adapter { rank: usize::from(rank), alpha })
         }
-        Some(start) => Shape::Adapter { rank: start.ranks().0, alpha: start.alpha },
+        Some(path) => {
+            let (start, shape) = begin_from(path, args.rank, &plan)?;
+            (Some(start), shape)
+        }
     };
     let trainer = Trainer::new(session, training, &plan, &file_stem(&plan.combination))?;
     let engine = load(session, &plan)?;
@@ -169,21 +170,24 @@ fn plan(
     Ok(Plan::resolve(&ask, &session.config, &session.paths)?)
 }
 
-/// An adapter to go on from: one rank throughout, on every weight that is learned. Merged files have no alpha and a scaling
-/// of one, which an alpha of their rank says as well.
+/// An adapter to go on from, which has one rank throughout, and the shape to go on in: a larger rank keeps its scaling.
 #[expect(clippy::cast_precision_loss, reason = "ranks are small")]
-fn start(path: &Path, plan: &Plan) -> Result<Adapter, Failure> {
+fn begin_from(path: &Path, rank: Option<u16>, plan: &Plan) -> Result<(Adapter, Shape), Failure> {
     let unfit = |problem: String| Failure::new(Exit::Unfit, format!("adapter `{}` {problem}", path.display()));
-    let mut adapter = adapter::read(path).map_err(|error| Failure::new(Exit::Unfit, error))?;
-    adapter.check(&plan.base.header, plan.base.sha256).map_err(|error| unfit(error.to_string()))?;
-    let (low, high) = adapter.ranks();
+    let start = adapter::read(path).map_err(|error| Failure::new(Exit::Unfit, error))?;
+    start.check(&plan.base.header, plan.base.sha256).map_err(|error| unfit(error.to_string()))?;
+    let (low, high) = start.ranks();
     if low != high {
         return Err(unfit(format!("has ranks from {low} to {high}; training goes on only where there is one rank")));
     }
-    if adapter.alpha == 0.0 {
-        adapter.alpha = low as f32;
+    let rank = rank.map_or(low, usize::from);
+    if rank < low {
+        return Err(unfit(format!("has rank {low}, and `--rank {rank}` would cut it; ask for more or leave it out")));
     }
-    Ok(adapter)
+    // Merged files have no alpha and a scaling of one.
+    let scaling = if start.alpha == 0.0 { 1.0 } else { start.alpha / low as f32 };
+    let shape = Shape::Adapter { rank, alpha: scaling * rank as f32 };
+    Ok((start, shape))
 }
 
 /// The model in llama.cpp, which makes tokens of texts as runs will.

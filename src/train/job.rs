@@ -54,10 +54,11 @@ pub struct Job<'a> {
     pub resume: bool,
 }
 
-/// What was learned before and is to be learned further: of the same kind and rank as what is learned.
+/// What was learned before and is to be learned further: of the same kind as what is learned and of no larger rank. A smaller
+/// one is filled up with pairs that change nothing yet.
 #[derive(Debug, Clone, Copy)]
 pub enum Start<'a> {
-    /// An adapter, of the same alpha.
+    /// An adapter, of the same scaling.
     Adapter(&'a Adapter),
     /// Corrections by module type.
     Corrections(&'a BTreeMap<String, Correction>),

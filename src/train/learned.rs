@@ -13,7 +13,7 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{ArrayView2, ArrayViewMut2};
 use rayon::prelude::*;
 
-use crate::adapter::Adapter;
+use crate::adapter::{Adapter, Matrix};
 
 use super::base::{Base, Weight};
 use super::ops::slices;
@@ -134,16 +134,20 @@ impl Learned {
         Some((factor, self.slice(factor)))
     }
 
-    /// Overwrites a factor's numbers; `false` where there is none of that name and size.
-    pub(super) fn set(&mut self, name: &str, numbers: &[f32]) -> bool {
+    /// Overwrites a factor's first rows or columns; `false` where there is none of that name, or it is smaller.
+    ///
+    /// Of a pair of a smaller rank the rest stays as it began, random rows of A and columns of zeros in B, which is no change.
+    pub(super) fn set(&mut self, name: &str, numbers: &Matrix) -> bool {
         let Some(at) = self.factors.iter().position(|factor| factor.0 == name) else {
             return false;
         };
-        let factor = &self.factors[at].1;
-        let fits = factor.rows * factor.columns == numbers.len();
+        let Factor { rows, columns, at } = self.factors[at].1;
+        let same = (numbers.rows() == rows, numbers.columns() == columns);
+        let fits = (same.0 && numbers.columns() <= columns) || (same.1 && numbers.rows() <= rows);
         if fits {
-            let start = factor.at;
-            self.numbers[start..start + numbers.len()].copy_from_slice(numbers);
+            for row in 0..numbers.rows() {
+                self.numbers[at + row * columns..][..numbers.columns()].copy_from_slice(numbers.row(row));
+            }
         }
         fits
     }

@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::time::Instant;
 
+use crate::adapter::Matrix;
 use crate::calibration::Correction;
 use crate::digest::Digest;
 
@@ -341,21 +342,21 @@ fn fingerprint(job: &Job<'_>, learned: &Learned) -> String {
 
 /// Overwrites factors with what was learned before.
 fn take(start: Start<'_>, learned: &mut Learned) -> Result<(), String> {
-    let mut set = |name: &str, numbers: &[f32]| match learned.set(name, numbers) {
+    let mut set = |name: &str, numbers: &Matrix| match learned.set(name, numbers) {
         true => Ok(()),
-        false => Err(format!("has another rank or shape at `{name}`")),
+        false => Err(format!("has a larger rank or another shape at `{name}`")),
     };
     match start {
         Start::Adapter(adapter) => adapter.pairs.iter().try_for_each(|(target, pair)| {
             let weight = target.strip_suffix(".weight").unwrap_or(target);
-            set(&format!("{weight}.a"), pair.a.data())?;
-            set(&format!("{weight}.b"), pair.b.data())
+            set(&format!("{weight}.a"), &pair.a)?;
+            set(&format!("{weight}.b"), &pair.b)
         }),
         Start::Corrections(corrections) => corrections.iter().try_for_each(|(module, correction)| match correction {
-            Correction::Vector(p) => set(&format!("{module}.b"), p),
+            Correction::Vector(p) => set(&format!("{module}.b"), &Matrix::column(p.clone())),
             Correction::LowRank { p1, p2 } => {
-                set(&format!("{module}.a"), p1.data())?;
-                set(&format!("{module}.b"), p2.data())
+                set(&format!("{module}.a"), p1)?;
+                set(&format!("{module}.b"), p2)
             }
         }),
     }

@@ -82,6 +82,26 @@ fn an_adapter_can_be_begun_from_another() {
     assert!(adapter::read(&world.path("second.gguf")).unwrap().card.data.unwrap().contains("begun from an adapter of"));
 }
 
+#[test]
+fn an_adapter_can_be_begun_from_one_of_a_smaller_rank() {
+    let world = world();
+    assert_eq!(run(&world, &format!("{ADAPTER} --steps 10 -o {{dir}}/first.gguf")).2, Some(0));
+    let further = ADAPTER.replace("--rank 2", "--init {dir}/first.gguf");
+    assert_eq!(run(&world, &format!("{further} --rank 5 --steps 0 -o {{dir}}/same.gguf")).2, Some(0));
+    let [first, same] = ["first.gguf", "same.gguf"].map(|name| adapter::read(&world.path(name)).unwrap());
+    assert_eq!((first.ranks(), same.ranks()), ((2, 2), (5, 5)));
+    for name in first.pairs.keys() {
+        let [before, after] = [&first, &same].map(|adapter| adapter.delta_weight(name).unwrap());
+        let close = before.data().iter().zip(after.data()).all(|(before, after)| (before - after).abs() < 1e-6);
+        assert!(close, "{name}");
+    }
+    let (_, stderr, code) = run(&world, &format!("{further} --rank 5 --steps 10 -o {{dir}}/second.gguf"));
+    assert_eq!(code, Some(0), "{stderr}");
+    let (_, stderr, code) = run(&world, &format!("{further} --rank 1 -o {{dir}}/third.gguf"));
+    assert_eq!(code, Some(4), "{stderr}");
+    assert!(stderr.contains("has rank 2, and `--rank 1` would cut it"), "{stderr}");
+}
+
 /// A world whose model has adapters for summarize and translate:es.
 fn with_adapters() -> World {
     let world = world();
@@ -100,7 +120,7 @@ fn a_joint_expert_and_a_calibration_begin_at_the_same_merge() {
     let world = with_adapters();
     let merge = "adapters merge summarize translate:es -m {model} --precision f32 -o {dir}/merged.gguf";
     assert_eq!(run(&world, merge).2, Some(0));
-    let joint = ADAPTER.replace("-t summarize", "-t summarize+translate:es");
+    let joint = ADAPTER.replace("-t summarize", "-t summarize+translate:es").replace("--rank 2 ", "");
     let (_, stderr, code) = run(&world, &format!("{joint} --steps 3 --init {{dir}}/merged.gguf -o {{dir}}/joint.gguf"));
     assert_eq!(code, Some(0), "{stderr}");
     let (_, stderr, code) = run(&world, &format!("{CALIBRATION} --steps 3 -o {{dir}}/calibration.gguf"));
@@ -128,7 +148,7 @@ fn a_learned_calibration_is_what_runs_take() {
     assert!(further["loss"].as_f64() < anew["loss"].as_f64(), "{code:?} {stderr}");
     let (_, stderr, code) = run(&world, &format!("{again} --rank 2 -o {{dir}}/further.gguf"));
     assert_eq!(code, Some(1), "{stderr}");
-    assert!(stderr.contains("has another rank or shape at `attn_k.a`"), "{stderr}");
+    assert!(stderr.contains("has a larger rank or another shape at `attn_k.a`"), "{stderr}");
     let vector = format!("{CALIBRATION} --variant vector --steps 12 -o {folder}/summarize+translate-es.vector.gguf");
     assert_eq!(run(&world, &vector).2, Some(0));
     let learned =

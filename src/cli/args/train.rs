@@ -21,13 +21,13 @@ pub(in crate::cli) struct AdapterArgs {
     /// The task
     #[arg(short, long)]
     pub(in crate::cli) task: String,
-    /// Rank of the pairs
-    #[arg(long, value_name = "R", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=512))]
-    pub(in crate::cli) rank: u16,
+    /// Rank of the pairs: 16, or that of --init, which a larger one fills up with pairs that change nothing yet
+    #[arg(long, value_name = "R", value_parser = clap::value_parser!(u16).range(1..=512))]
+    pub(in crate::cli) rank: Option<u16>,
     /// Numerator of the scaling alpha / rank; twice the rank by default
-    #[arg(long, value_name = "X")]
+    #[arg(long, value_name = "X", conflicts_with = "init")]
     pub(in crate::cli) alpha: Option<f32>,
-    /// Adapter file to go on from, with its rank and alpha
+    /// Adapter file to go on from, with its scaling
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) init: Option<PathBuf>,
     #[command(flatten)]
@@ -51,7 +51,7 @@ pub(in crate::cli) struct CalibrationArgs {
     /// Weights of the adapters in that merge; equal ones that sum to one by default
     #[arg(long, value_name = "W,W", value_delimiter = ',', allow_negative_numbers = true)]
     pub(in crate::cli) weights: Vec<f32>,
-    /// Calibration file of the same variant and rank to go on from, of whichever combination
+    /// Calibration file of the same variant and no larger rank to go on from, of whichever combination
     #[arg(long, value_name = "FILE")]
     pub(in crate::cli) init: Option<PathBuf>,
     /// One calibration for all the combinations given
