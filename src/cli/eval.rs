@@ -126,9 +126,39 @@ struct Evaluation<'a> {
     base: &'a Base,
 }
 
-/// Whether a method lacks a file for a combination that it may have for others.
-fn is_missing(error: &PlanError) -> bool {
-    matches!(error, PlanError::NoAdapter { .. } | PlanError::NoCalibration { .. } | PlanError::Fit { .. })
+/// Why a method cannot run on a combination.
+enum Unable {
+    /// It lacks a file, or cannot merge these adapters, as `linear` cannot those of unequal ranks: it may do on others.
+    Here(Failure),
+    /// Something is wrong with what is asked, or with a file.
+    Anywhere(Failure),
+}
+
+impl From<PlanError> for Unable {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::NoAdapter { .. } | PlanError::NoCalibration { .. } | PlanError::Fit { .. } => {
+                Self::Here(error.into())
+            }
+            error => Self::Anywhere(error.into()),
+        }
+    }
+}
+
+impl From<ComposeError> for Unable {
+    fn from(error: ComposeError) -> Self {
+        match error {
+            ComposeError::Merge(_) => Self::Here(error.into()),
+            error => Self::Anywhere(error.into()),
+        }
+    }
+}
+
+/// A method for a combination, its adapters made: what can go wrong with them shows before hours of work.
+fn candidate(method: &'static dyn Method, setting: &Setting<'_>) -> Result<Candidate, Unable> {
+    let candidate = Candidate::new(method, setting)?;
+    candidate.compose(setting)?;
+    Ok(candidate)
 }
 
 impl<'a> Evaluation<'a> {
@@ -140,9 +170,8 @@ impl<'a> Evaluation<'a> {
         Setting { ask, config: &session.config, paths: &session.paths, model: &base.name, combination, shots }
     }
 
-    /// What is to be run, all of it known before hours of work. A method that lacks a file for one combination, or
-    /// cannot merge its adapters, is left out there; one that was asked for by name and has no file for any of them is
-    /// refused, and so is a combination that nothing is left for because of its merges.
+    /// What is to be run, all of it known before it begins. A method that cannot run on a combination is left out there; one
+    /// that was asked for by name and can run on none of them is refused.
     fn contests<'s>(
         &self,
         methods: &[&'static dyn Method],
@@ -150,7 +179,7 @@ impl<'a> Evaluation<'a> {
     ) -> Result<Vec<Contest<'s>>, Failure> {
         let mut contests = Vec::new();
         let mut fitting = HashSet::new();
-        let mut missing: Vec<(&str, String, PlanError)> = Vec::new();
+        let mut left_out: BTreeMap<&str, Vec<(String, Failure)>> = BTreeMap::new();
         for combination in combinations {
             let Some(texts) = self.texts(combination)? else { continue };
             let setting = self.setting(combination, &texts.shots);
@@ -159,27 +188,24 @@ impl<'a> Evaluation<'a> {
                 if method.name() == "in-context" && texts.shots.is_empty() {
                     continue;
                 }
-                match Candidate::new(*method, &setting) {
+                match candidate(*method, &setting) {
                     Ok(candidate) => {
                         fitting.insert(method.name());
                         candidates.push(candidate);
                     }
-                    Err(error) if is_missing(&error) => missing.push((method.name(), combination.id(), error)),
-                    Err(error) => return Err(error.into()),
+                    Err(Unable::Here(why)) => left_out.entry(method.name()).or_default().push((combination.id(), why)),
+                    Err(Unable::Anywhere(why)) => return Err(why),
                 }
             }
-            let candidates = self.mergeable(candidates, &setting)?;
             contests.push(Contest { combination, texts, candidates });
         }
-        let mut left_out: BTreeMap<&str, Vec<String>> = BTreeMap::new();
-        for (method, combination, error) in missing {
+        for (method, places) in left_out {
+            let (combinations, mut reasons): (Vec<String>, Vec<Failure>) = places.into_iter().unzip();
+            let first = reasons.swap_remove(0);
             if !self.args.methods.is_empty() && !fitting.contains(method) {
-                return Err(error.into());
+                return Err(first);
             }
-            left_out.entry(method).or_default().push(combination);
-        }
-        for (method, combinations) in left_out {
-            let message = format!("{method} is left out where it has no file that fits: {}", combinations.join(", "));
+            let message = format!("{method} is left out for {}: {}", combinations.join(", "), first.message);
             self.session.console.note(&message);
         }
         Ok(contests)
@@ -217,25 +243,6 @@ impl<'a> Evaluation<'a> {
         }
         bar.finish_and_clear();
         Ok((cells, signal))
-    }
-
-    /// Those whose adapters can be merged their way, as `linear` can those of equal ranks; an error where there are none.
-    fn mergeable(&self, candidates: Vec<Candidate>, setting: &Setting<'_>) -> Result<Vec<Candidate>, Failure> {
-        let (mut mergeable, mut refused) = (Vec::new(), Vec::new());
-        for candidate in candidates {
-            match candidate.compose(setting) {
-                Ok(_) => mergeable.push(candidate),
-                Err(error @ ComposeError::Merge(_)) => refused.push((candidate.method(), error)),
-                Err(error) => return Err(error.into()),
-            }
-        }
-        for (method, error) in refused {
-            if mergeable.is_empty() {
-                return Err(error.into());
-            }
-            self.session.console.note(&format!("{} {method} is left out: {error}", setting.combination.id()));
-        }
-        Ok(mergeable)
     }
 
     /// Texts with references, and worked examples; `None` where the file has none for this combination and others remain.

@@ -1,6 +1,6 @@
 //! Tables of figures: one row a combination and method, and the paper's layout, one column a compositional task.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::Cell;
@@ -79,7 +79,8 @@ fn extra(scores: &Scores) -> String {
     }
 }
 
-/// Methods by kinds of combination, averaged over each kind's combinations, as Markdown: the paper's layout.
+/// Methods by kinds of combination, averaged over each kind's combinations, as Markdown: the paper's layout. Where a method
+/// was left out for some of them, the score says of how many it is.
 #[must_use]
 pub fn summary(cells: &[Cell]) -> String {
     let mut families: BTreeMap<String, Vec<&Cell>> = BTreeMap::new();
@@ -119,9 +120,14 @@ fn row(table: &mut String, method: &dyn Method, names: &[&String], families: &BT
         let mean = |get: &dyn Fn(&Cell) -> f64| average(&cells.iter().map(|cell| get(cell)).collect::<Vec<_>>());
         let told: Vec<f64> = cells.iter().filter_map(|cell| cell.scores.in_language).collect();
         let language = if told.is_empty() { "–".to_owned() } else { format!("{:.0} %", average(&told)) };
+        let combinations = families[*name].iter().map(|cell| &cell.task).collect::<BTreeSet<_>>().len();
+        let part = match cells.len() < combinations {
+            true => format!(" ({} of {combinations})", cells.len()),
+            false => String::new(),
+        };
         let _ = write!(
             table,
-            " {:.2} | {language} | {:.2} |",
+            " {:.2}{part} | {language} | {:.2} |",
             mean(&|cell| headline(&cell.task, &cell.scores).1),
             mean(&|cell| cell.scores.seconds)
         );
