@@ -47,19 +47,21 @@ fn main() {
     let paths = Paths::from_environment().unwrap();
     let base = resolve_base("smollm2-135m", &config, &paths).expect("`make model` fetches the model");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let adapter = |name: &str| root.join("adapters/smollm2-135m").join(name);
-    let bench = Bench {
-        adapters: [adapter("summarize.gguf"), adapter("translate-es.gguf")],
-        document: root.join("tests/data/sample.txt"),
-        peers: Peers::find(),
-        paths,
-        base,
-    };
-    println!("{:<58} {:>24} {:>24}   ratio", "", "nfold", "llama.cpp");
+    let document = root.join("tests/data/sample.txt");
+    let model = base.header.path.clone();
+    println!("{:<58} {:>24} {:>24}   ratio", "", "nfold", "peer");
     // `make bench ONLY=training` leaves the rest out.
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
     let wanted = |name: &str| only.as_deref().is_none_or(|only| only == name);
     if wanted("inference") {
+        let adapter = |name: &str| root.join("adapters/smollm2-135m").join(name);
+        let bench = Bench {
+            adapters: [adapter("summarize.gguf"), adapter("translate-es.gguf")],
+            document: document.clone(),
+            peers: Peers::find(),
+            paths,
+            base,
+        };
         bench.bare();
         bench.with_adapters();
         bench.composing();
@@ -67,11 +69,11 @@ fn main() {
         bench.busy();
     }
     if wanted("interface") {
-        interface::measure(&bench.document);
+        interface::measure(&document);
     }
     #[cfg(feature = "train")]
     if wanted("training") {
-        training::measure(&bench.base.header.path);
+        training::measure(&model);
     }
 }
 
