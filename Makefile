@@ -27,6 +27,6 @@ test: model
 	@INSTA_UPDATE=no $(CARGO) test --release --locked
 
 bench: model
-	@tests/bench/peers.sh
-	@tests/bench/pytorch.sh
+	@[ -n "$(filter training interface,$(ONLY))" ] || tests/bench/peers.sh
+	@[ -n "$(filter inference interface,$(ONLY))" ] || tests/bench/pytorch.sh
 	@$(CARGO) bench --locked --quiet --bench speed -- $(ONLY)

@@ -64,12 +64,6 @@ impl Candidate {
         Ok(Self { method, plan, stored, found: Vec::new() })
     }
 
-    /// The method's name.
-    #[must_use]
-    pub fn method(&self) -> &'static str {
-        self.method.name()
-    }
-
     /// Makes its adapters, or finds them in the cache.
     pub fn compose(&self, setting: &Setting<'_>) -> Result<Vec<ComposedAdapter>, ComposeError> {
         Ok(run::compose(&self.plan, &Cache::in_folder(setting.paths.composed()))?.0)

@@ -179,7 +179,7 @@ impl<'a> Evaluation<'a> {
     ) -> Result<Vec<Contest<'s>>, Failure> {
         let mut contests = Vec::new();
         let mut fitting = HashSet::new();
-        let mut left_out: BTreeMap<&str, Vec<(String, Failure)>> = BTreeMap::new();
+        let mut left_out: BTreeMap<&str, (Failure, Vec<String>)> = BTreeMap::new();
         for combination in combinations {
             let Some(texts) = self.texts(combination)? else { continue };
             let setting = self.setting(combination, &texts.shots);
@@ -193,15 +193,15 @@ impl<'a> Evaluation<'a> {
                         fitting.insert(method.name());
                         candidates.push(candidate);
                     }
-                    Err(Unable::Here(why)) => left_out.entry(method.name()).or_default().push((combination.id(), why)),
+                    Err(Unable::Here(why)) => {
+                        left_out.entry(method.name()).or_insert((why, Vec::new())).1.push(combination.id());
+                    }
                     Err(Unable::Anywhere(why)) => return Err(why),
                 }
             }
             contests.push(Contest { combination, texts, candidates });
         }
-        for (method, places) in left_out {
-            let (combinations, mut reasons): (Vec<String>, Vec<Failure>) = places.into_iter().unzip();
-            let first = reasons.swap_remove(0);
+        for (method, (first, combinations)) in left_out {
             if !self.args.methods.is_empty() && !fitting.contains(method) {
                 return Err(first);
             }

@@ -184,8 +184,7 @@ fn begin_from(path: &Path, rank: Option<u16>, plan: &Plan) -> Result<(Adapter, S
     if rank < low {
         return Err(unfit(format!("has rank {low}, and `--rank {rank}` would cut it; ask for more or leave it out")));
     }
-    // Merged files have no alpha and a scaling of one.
-    let scaling = if start.alpha == 0.0 { 1.0 } else { start.alpha / low as f32 };
+    let scaling = start.pairs.values().next().map_or(1.0, |pair| start.scaling(pair));
     let shape = Shape::Adapter { rank, alpha: scaling * rank as f32 };
     Ok((start, shape))
 }

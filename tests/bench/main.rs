@@ -33,7 +33,7 @@ use processes::{Hog, Run, nfold};
 
 const ROUNDS: usize = 9;
 
-/// What all measurements work on.
+/// What inference is measured on.
 struct Bench {
     paths: Paths,
     base: Base,
@@ -48,7 +48,6 @@ fn main() {
     let base = resolve_base("smollm2-135m", &config, &paths).expect("`make model` fetches the model");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let document = root.join("tests/data/sample.txt");
-    let model = base.header.path.clone();
     println!("{:<58} {:>24} {:>24}   ratio", "", "nfold", "peer");
     // `make bench ONLY=training` leaves the rest out.
     let only = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
@@ -60,7 +59,7 @@ fn main() {
             document: document.clone(),
             peers: Peers::find(),
             paths,
-            base,
+            base: base.clone(),
         };
         bench.bare();
         bench.with_adapters();
@@ -73,7 +72,7 @@ fn main() {
     }
     #[cfg(feature = "train")]
     if wanted("training") {
-        training::measure(&model);
+        training::measure(&base.header.path);
     }
 }
 
