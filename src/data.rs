@@ -213,18 +213,27 @@ fn fields_of(row: &Value, combination: &Combination, wanted: Wanted) -> Result<F
     let version = |id: &str| id.rsplit(':').next().unwrap_or(id).to_owned();
     let main = |id: &str| if id == "summarize" { "summary".to_owned() } else { id.to_owned() };
     let tasks: Vec<_> = combination.tasks().iter().collect();
-    match tasks[..] {
-        [one] if one.kind == Kind::Main => Ok(vec![own("text", &format!("{}.en", main(&one.id)))]),
+    let fields = match tasks[..] {
+        [one] if one.kind == Kind::Main => vec![own("text", &format!("{}.en", main(&one.id)))],
         [first, shaping] if first.kind == Kind::Main => {
-            Ok(vec![own("text", &format!("{}.{}", main(&first.id), version(&shaping.id)))])
+            vec![own("text", &format!("{}.{}", main(&first.id), version(&shaping.id)))]
         }
-        _ if wanted == Wanted::Inputs => Ok(vec![own("text", "")]),
+        _ if wanted == Wanted::Inputs => vec![own("text", "")],
         [shaping] => {
             let version = version(&shaping.id);
-            Ok(["summary", "reply"].map(|main| (format!("{main}.en"), format!("{main}.{version}"))).into())
+            ["summary", "reply"].map(|main| (format!("{main}.en"), format!("{main}.{version}"))).into()
         }
-        _ => Err(format!("no field is known for {}; name one with `output=`", combination.id())),
+        _ => return Err(format!("no field is known for {}; name one with `output=`", combination.id())),
+    };
+    match wanted == Wanted::Pairs && fields.iter().all(|(_, output)| row.get(outer(output)).is_none()) {
+        true => Err(format!("it has neither a field `output` nor the house format's `{}`", fields[0].1)),
+        false => Ok(fields),
     }
+}
+
+/// The field of a line that a field with dots lies in.
+fn outer(field: &str) -> &str {
+    field.split('.').next().unwrap_or(field)
 }
 
 fn find<'a>(row: &'a Value, field: &str) -> Option<&'a Value> {
@@ -233,8 +242,7 @@ fn find<'a>(row: &'a Value, field: &str) -> Option<&'a Value> {
 
 /// A field's text; `None` where it, or what it lies in, is null.
 fn text(row: &Value, field: &str) -> Result<Option<String>, String> {
-    let outer = field.split('.').next().unwrap_or(field);
-    match (row.get(outer), find(row, field)) {
+    match (row.get(outer(field)), find(row, field)) {
         (Some(Value::Null), _) | (_, Some(Value::Null)) => Ok(None),
         (_, Some(Value::String(text))) => Ok(Some(text.clone())),
         (_, Some(_)) => Err(format!("its field `{field}` is no text")),

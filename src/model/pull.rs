@@ -94,20 +94,11 @@ pub fn pull(
         Ok(()) | Err(TryLockError::Error(_)) => {} // a file system without locks
     }
     let mut download = Download { source, part: &part, file, on_progress };
-    let mut attempts = 0;
-    loop {
-        let before = download.on_disk();
-        match download.fetch() {
-            Ok(()) => break,
-            Err(PullError::BrokenOff { .. } | PullError::Short { .. })
-                if attempts < ATTEMPTS && download.on_disk() > before =>
-            {
-                attempts += 1;
-            }
-            Err(error) => return Err(error),
-        }
+    let arrived = download.arrive();
+    if arrived.is_err() && download.on_disk() == 0 {
+        drop(fs::remove_file(&part)); // nothing to go on from
     }
-    download.verify()?;
+    arrived?;
     fs::rename(&part, target).map_err(|source| PullError::Write { path: target.to_path_buf(), source })
 }
 
@@ -127,6 +118,23 @@ struct Download<'a> {
 impl Download<'_> {
     fn on_disk(&self) -> u64 {
         self.file.metadata().map_or(0, |about| about.len())
+    }
+
+    /// The whole file, and the right one; a connection that breaks off is taken up again.
+    fn arrive(&mut self) -> Result<(), PullError> {
+        let mut attempts = 0;
+        loop {
+            let before = self.on_disk();
+            match self.fetch() {
+                Ok(()) => return self.verify(),
+                Err(PullError::BrokenOff { .. } | PullError::Short { .. })
+                    if attempts < ATTEMPTS && self.on_disk() > before =>
+                {
+                    attempts += 1;
+                }
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// One request, from what is on disk to the end.

@@ -173,7 +173,9 @@ fn too_much_a_wrong_range_and_a_missing_file_are_errors() {
     let wrong = case(vec![Answer::WrongRange]);
     wrong.world.write("models/model.gguf.part", &content()[..10]);
     assert!(matches!(wrong.pull(), Err(PullError::Status { status: 206, .. })));
-    assert!(matches!(case(vec![Answer::Missing]).pull(), Err(PullError::Status { status: 404, .. })));
+    let missing = case(vec![Answer::Missing]);
+    assert!(matches!(missing.pull(), Err(PullError::Status { status: 404, .. })));
+    assert!(!missing.part().exists(), "nothing arrived, so nothing is left");
     let nobody =
         Case { source: Source { url: "http://127.0.0.1:1/x".to_owned(), sha256: None, size: None }, ..case(vec![]) };
     assert!(matches!(nobody.pull(), Err(PullError::Unreachable { .. })));

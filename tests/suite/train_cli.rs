@@ -263,7 +263,7 @@ fn bad_input_says_what_is_wrong() {
         (data("cut.jsonl"), 3, "cut.jsonl`, line 2: it is not JSON"),
         (data("empty.jsonl"), 3, "holds no example for summarize"),
         (data("pairs.tsv"), 3, "pairs.tsv`, line 2: two columns"),
-        (data("other.jsonl"), 3, "line 1: it has no field `summary.en`"),
+        (data("other.jsonl"), 3, "line 1: it has neither a field `output` nor the house format's `summary.en`"),
         (data("numbers.jsonl"), 3, "line 1: its field `output` is no text"),
         (data("latin.jsonl"), 3, "line 1: it is not UTF-8"),
         (data("none.jsonl"), 3, "cannot read data"),
