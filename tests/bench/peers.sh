@@ -16,7 +16,7 @@ import json, sys
 print(next(p["manifest_path"] for p in json.load(sys.stdin)["packages"] if p["name"] == "llama-cpp-sys-2"))')
 rm -rf "$work/src"
 cp -r "$(dirname "$manifest")/llama.cpp" "$work/src"
-[ -f "$work"/llama_cpp_python-*.tar.gz ] || python3 -m pip download -q --no-deps --no-binary :all: --no-build-isolation -d "$work" "$tools_package"
+[ -f "$work"/llama_cpp_python-*.tar.gz ] || python3 -m pip download -q --no-deps --no-binary llama-cpp-python -d "$work" "$tools_package"
 tar xzf "$work"/llama_cpp_python-*.tar.gz -C "$work" --wildcards '*/vendor/llama.cpp/tools/*'
 : > "$work/src/tools/CMakeLists.txt"
 for tool in llama-bench batched-bench completion; do
