@@ -10,6 +10,8 @@ use encoding_rs::{Encoding, UTF_8};
 /// The most bytes that are read: more than any context takes; a bound on memory, not on documents.
 pub const LIMIT: u64 = 64 << 20;
 
+const BINARY: &str = "is binary data, not text";
+
 /// What was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Text {
@@ -78,6 +80,12 @@ fn decode(bytes: &[u8]) -> Result<(String, Option<&'static str>), String> {
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Ok((no_nul(text.to_owned())?, None));
     }
+    // Any encoding could be read into noise; but a tenth of noise is control characters, of text hardly one in a thousand.
+    let controls =
+        bytes.iter().filter(|byte| byte.is_ascii_control() && !b"\t\n\r\x08\x0c\x1a\x1b\x7f".contains(byte)).count();
+    if controls * 100 > bytes.len() {
+        return Err(BINARY.to_owned());
+    }
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
     detector.feed(bytes, true);
     let encoding = detector.guess(None, Utf8Detection::Deny);
@@ -86,7 +94,7 @@ fn decode(bytes: &[u8]) -> Result<(String, Option<&'static str>), String> {
 }
 
 fn no_nul(text: String) -> Result<String, String> {
-    if text.contains('\0') { Err("is binary data, not text".to_owned()) } else { Ok(text) }
+    if text.contains('\0') { Err(BINARY.to_owned()) } else { Ok(text) }
 }
 
 /// What a file that is no text is, with the way to text where there is a usual one.
@@ -128,5 +136,8 @@ mod tests {
     fn what_is_no_text_is_named() {
         assert!(decode(b"%PDF-1.7 ...").unwrap_err().contains("pdftotext"));
         assert!(decode(b"abc\0def").unwrap_err().contains("binary data"));
+        let scrambled: Vec<u8> = (1..=255).collect();
+        assert!(decode(&scrambled).unwrap_err().contains("binary data"));
+        assert!(decode(b"El ni\xf1o comi\xf3 una manzana en la monta\xf1a.\x1a").is_ok());
     }
 }
