@@ -243,6 +243,16 @@ fn method_weights_and_length_reach_the_engine() {
     assert!(ui.text().contains("0.5 × summarize"), "{}", ui.text());
 }
 
+#[test]
+fn a_tasks_own_penalty_is_shown_and_changed_from_there() {
+    let mut ui = ui();
+    assert!(ui.text().contains("repeat penalty 1.10"), "{}", ui.text());
+    ui.keys("3");
+    assert!(ui.text().contains("repeat penalty 1.05"), "{}", ui.text());
+    ui.keys("o<Down><Down><Down><Down><Right><Esc>");
+    assert!(ui.text().contains("repeat penalty 1.10"), "{}", ui.text());
+}
+
 // Run.
 
 #[test]

@@ -164,14 +164,19 @@ impl Choice {
         }
     }
 
+    /// The repetition penalty of the combination in one pass: chosen here, or the tasks' own, or the general one.
+    pub(crate) fn penalty(&self, config: &Config) -> f32 {
+        let own = || config.catalogue().combination(&self.tasks()).ok().and_then(|tasks| tasks.repeat_penalty());
+        self.repeat_penalty.or_else(own).unwrap_or(config.sampling.repeat_penalty)
+    }
+
     /// How tokens are chosen, in words.
     pub(crate) fn settings(&self, config: &Config) -> String {
         let how = match self.temperature > 0.0 {
             true => format!("temperature {:.1}, top-p {:.2}, seed {}", self.temperature, self.top_p, self.seed),
             false => "greedy".to_owned(),
         };
-        let penalty = self.repeat_penalty.unwrap_or(config.sampling.repeat_penalty);
-        let penalty = format!(", repeat penalty {penalty:.2}");
+        let penalty = format!(", repeat penalty {:.2}", self.penalty(config));
         let limit = self.max_tokens.map(|limit| format!(", at most {limit} tokens"));
         how + &penalty + &limit.unwrap_or_default()
     }

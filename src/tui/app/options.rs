@@ -52,11 +52,7 @@ pub(crate) fn rows(choice: &Choice, config: &Config) -> Vec<Row> {
         Slider::TopP => ("top-p".to_owned(), format!("{:.2}", choice.top_p), Some(choice.top_p)),
         Slider::RepeatPenalty => {
             let shown = choice.repeat_penalty.map_or_else(usual, |penalty| format!("{penalty:.2}"));
-            (
-                "repeat penalty".to_owned(),
-                shown,
-                Some(choice.repeat_penalty.unwrap_or(config.sampling.repeat_penalty) - 1.0),
-            )
+            ("repeat penalty".to_owned(), shown, Some(choice.penalty(config) - 1.0))
         }
         Slider::Seed => ("seed".to_owned(), choice.seed.to_string(), None),
     };
@@ -92,8 +88,7 @@ pub(crate) fn change(choice: &mut Choice, row: usize, up: bool, config: &Config)
         Slider::Temperature => choice.temperature = moved(choice.temperature, 0.1, 0.0, 2.0),
         Slider::TopP => choice.top_p = moved(choice.top_p, 0.05, 0.05, 1.0),
         Slider::RepeatPenalty => {
-            let penalty = choice.repeat_penalty.unwrap_or(config.sampling.repeat_penalty);
-            choice.repeat_penalty = Some(moved(penalty, 0.05, 1.0, 2.0));
+            choice.repeat_penalty = Some(moved(choice.penalty(config), 0.05, 1.0, 2.0));
         }
         Slider::Seed => choice.seed = if up { choice.seed.wrapping_add(1) } else { choice.seed.wrapping_sub(1) },
     }
