@@ -66,6 +66,13 @@ impl Ask {
             context: Some(config.ctx_size).filter(|length| *length > 0),
         }
     }
+
+    /// The repetition penalty of a pass: the one asked for, else the combination's own, else the general one.
+    #[must_use]
+    pub fn penalty(&self, combination: Option<&Combination>) -> f32 {
+        let own = || combination.and_then(Combination::repeat_penalty);
+        self.repeat_penalty.or_else(own).unwrap_or(self.sampling.repeat_penalty)
+    }
 }
 
 /// A base model, found, read and known by its digest.
@@ -294,8 +301,7 @@ impl Resolver<'_> {
     fn pass(&self, combination: Option<&Combination>, recipe: Option<Recipe>) -> PassPlan {
         let general = self.config.max_tokens;
         let own = combination.map_or(general, |combination| combination.max_tokens(general));
-        let penalty = self.ask.repeat_penalty.or_else(|| combination.and_then(Combination::repeat_penalty));
-        let repeat_penalty = penalty.unwrap_or(self.ask.sampling.repeat_penalty);
+        let repeat_penalty = self.ask.penalty(combination);
         PassPlan {
             combination: combination.cloned(),
             recipe,

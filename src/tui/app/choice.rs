@@ -164,10 +164,10 @@ impl Choice {
         }
     }
 
-    /// The repetition penalty of the combination in one pass: chosen here, or the tasks' own, or the general one.
+    /// The repetition penalty of what is on, in one pass.
     pub(crate) fn penalty(&self, config: &Config) -> f32 {
-        let own = || config.catalogue().combination(&self.tasks()).ok().and_then(|tasks| tasks.repeat_penalty());
-        self.repeat_penalty.or_else(own).unwrap_or(config.sampling.repeat_penalty)
+        let combination = config.catalogue().combination(&self.tasks());
+        self.ask(self.method, config).penalty(combination.ok().as_ref())
     }
 
     /// How tokens are chosen, in words.
