@@ -25,6 +25,8 @@ pub struct Summary {
     pub calibrated: bool,
     /// What is stored for this combination beside its tasks' adapters: the calibration's file, in bytes.
     pub extra_bytes: u64,
+    /// The repetition penalty of each pass.
+    pub penalties: Vec<f32>,
     /// The most tokens of the answer.
     pub max_tokens: u32,
     /// What the user should know about the choice.
@@ -46,6 +48,7 @@ impl Summary {
             adapters: ingredients.map(|part| (part.name.clone(), part.weight)).collect(),
             calibrated: calibration.is_some(),
             extra_bytes: calibration.and_then(|file| fs::metadata(&file.path).ok()).map_or(0, |about| about.len()),
+            penalties: plan.passes.iter().map(|pass| pass.sampling.repeat_penalty).collect(),
             max_tokens: plan.passes.last().map_or(0, |pass| pass.max_tokens),
             notes: plan.notes.clone(),
         }

@@ -77,8 +77,6 @@ pub struct App {
     mouse: bool,
     /// Where files were opened last.
     folder: PathBuf,
-    /// The settings that the answers came from, in words.
-    settings: String,
     /// The document that the answers came from.
     source: Source,
 }
@@ -108,7 +106,6 @@ impl App {
             message: None,
             theme: theme.to_owned(),
             folder: folder.to_path_buf(),
-            settings: String::new(),
             source: Source::default(),
         };
         app.arrange();
@@ -206,7 +203,7 @@ impl App {
         let answer = &self.answers.list()[index];
         let kept =
             matches!(answer.phase, Phase::Done(stop) if stop != Stop::Cancelled) && self.config.interface.history;
-        match export::entry(answer, &self.source, self.settings.clone()) {
+        match export::entry(answer, &self.source) {
             Some(entry) if kept => vec![Effect::Remember(Box::new(entry))],
             _ => Vec::new(),
         }
@@ -244,7 +241,6 @@ impl App {
         }
         let text = document.page.text().to_owned();
         self.source = Source { name: document.name.clone(), text, version: document.version };
-        self.settings = self.choice.settings(&self.config);
         self.answers.begin(methods.iter().map(|method| self.choice.ask(*method, &self.config)).collect());
         self.focus = Pane::Answer;
         self.run_next(now)

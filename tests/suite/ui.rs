@@ -282,6 +282,17 @@ fn nothing_is_kept_where_history_is_off() {
 }
 
 #[test]
+fn an_answer_in_two_passes_tells_the_penalty_of_each() {
+    let config = Config::parse("method = \"multi-step\"\n", Path::new("c.toml")).unwrap();
+    let mut ui = Ui::with(&config, (80, 24), Script::new("x")).open("a.txt", TEXT);
+    ui.keys("3<Enter>");
+    match ui.done().as_slice() {
+        [Effect::Remember(entry)] => assert_eq!(entry.settings, "greedy, repeat penalty 1.10 then 1.05"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn esc_cancels_at_once_and_keeps_what_came() {
     let mut ui = Ui::new(80, 24, Script::without_end("One two three.")).open("a.txt", TEXT);
     ui.keys("<Enter>");
@@ -455,6 +466,8 @@ fn earlier_runs_are_found_brought_back_and_deleted() {
         document: "other.txt".to_owned(),
         text: Some("other text".to_owned()),
         combination: "reply+tone:witty".to_owned(),
+        adapters: vec![("reply".to_owned(), 0.75), ("tone:witty".to_owned(), 0.25)],
+        settings: "greedy, repeat penalty 1.10 then 1.05".to_owned(),
         ..entry(7)
     };
     ui.event(Event::History(vec![entry(8), other], 9));
@@ -464,6 +477,15 @@ fn earlier_runs_are_found_brought_back_and_deleted() {
         text.contains("answer 7") && text.contains("other.txt · 2 words") && text.contains("● tone:witty"),
         "{text}"
     );
+    // Saved again, it says what it came from then, not what is chosen now.
+    ui.keys("w<Enter>");
+    match ui.done().last() {
+        Some(Effect::Save { text, .. }) => {
+            assert!(text.contains("settings: \"greedy, repeat penalty 1.10 then 1.05\""), "{text}");
+            assert!(text.contains("\"tone:witty\": 0.25") && text.ends_with("answer 7\n"), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
     ui.keys("H").event(Event::History(vec![entry(8)], 9)).keys("<Del>");
     assert_eq!(ui.done()[1..], [Effect::Forget(8)]);
     ui.event(Event::History(Vec::new(), 9));

@@ -125,6 +125,11 @@ fn obeys_the_contract(talks: &mut dyn Talks, model: &str) {
     // One pass for each task: only the last one's text is the answer.
     talks.tell(Command::Run { job: JobId(5), ask: ask(model, &["summarize", "translate:es"], Method::MultiStep) });
     let events = job(talks);
+    let penalties = match &events[0] {
+        Event::Planned { summary, .. } => summary.penalties.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(penalties, [1.1, 1.05], "the language has its own");
     let passes = events
         .iter()
         .filter(|event| matches!(event, Event::Progress { progress: Progress::Pass { of: 2, .. }, .. }))

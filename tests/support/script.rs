@@ -3,10 +3,12 @@
 
 use std::time::Duration;
 
+use nfold::config::Config;
 use nfold::engine::Stop;
 use nfold::plan::{Ask, Summary};
 use nfold::run::Figures;
 use nfold::strategy::Method;
+use nfold::task::Combination;
 use nfold::worker::{Command, Event, JobId, Kind, Problem, Progress};
 
 /// What the engine is to tell.
@@ -128,6 +130,10 @@ fn summary(ask: &Ask) -> Summary {
         Method::MultiStep => ("multi-step", ask.tasks.len()),
         other => (other.name(), 1),
     };
+    // The example's configuration knows no tasks of a test's own.
+    let combination = Config::example().unwrap().catalogue().combination(&ask.tasks).ok();
+    let steps = combination.iter().flat_map(Combination::steps).collect();
+    let combinations: Vec<_> = if passes > 1 { steps } else { combination.into_iter().collect() };
     let weight = |index: usize| ask.weights.get(index).copied().unwrap_or(if several { 0.5 } else { 1.0 });
     let adapters = ask.tasks.iter().enumerate().map(|(index, task)| (task.clone(), weight(index))).collect();
     Summary {
@@ -138,6 +144,7 @@ fn summary(ask: &Ask) -> Summary {
         adapters: if strategy == "prompt" { Vec::new() } else { adapters },
         calibrated: strategy == "calibrated",
         extra_bytes: if strategy == "calibrated" { 83_232 } else { 0 },
+        penalties: combinations.iter().map(|combination| ask.penalty(Some(combination))).collect(),
         max_tokens: 256,
         notes: Vec::new(),
     }

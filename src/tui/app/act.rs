@@ -202,7 +202,7 @@ impl App {
     pub(super) fn save(&mut self, path: &str, overwrite: bool) -> Vec<Effect> {
         let Some(answer) = self.answers.current() else { return Vec::new() };
         let path = std::path::PathBuf::from(path.trim());
-        let entry = export::entry(answer, &self.source, self.settings.clone());
+        let entry = export::entry(answer, &self.source);
         // An answer that was cut short has no figures; its text is all there is.
         let text = entry.map_or_else(|| format!("{}\n", answer.text()), |entry| export::file(&path, &entry));
         vec![Effect::Save { path, text, overwrite }]

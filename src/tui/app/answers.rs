@@ -9,6 +9,7 @@ use similar::{ChangeTag, TextDiff};
 use crate::engine::Stop;
 use crate::eval::metric::chrf::Chrf;
 use crate::eval::metric::rouge::Rouge;
+use crate::history::Entry;
 use crate::plan::{Ask, Summary};
 use crate::run::Figures;
 use crate::sanitize::sanitize;
@@ -75,6 +76,8 @@ pub(crate) struct Answer {
     /// Tokens a second, as measured so far.
     pub(crate) speed: f64,
     pub(crate) figures: Option<Figures>,
+    /// What the history holds of an answer from earlier.
+    pub(crate) entry: Option<Entry>,
     pub(crate) score: Option<Score>,
     /// The words that the first answer beside it has not.
     pub(crate) changed: Vec<Range<usize>>,
@@ -94,21 +97,23 @@ impl Answer {
             first_token: None,
             speed: 0.0,
             figures: None,
+            entry: None,
             score: None,
             changed: Vec::new(),
         }
     }
 
     /// An answer from earlier.
-    pub(crate) fn earlier(ask: Ask, text: &str, figures: Figures) -> Self {
-        let speed = figures.decode_speed();
+    pub(crate) fn earlier(ask: Ask, entry: &Entry) -> Self {
+        let figures = entry.figures.clone();
         Self {
-            page: Page::new(sanitize(text)),
+            page: Page::new(sanitize(&entry.answer)),
             phase: Phase::Done(Stop::EndOfGeneration),
             tokens: figures.output,
             first_token: Some(figures.first_token),
-            speed,
+            speed: figures.decode_speed(),
             figures: Some(figures),
+            entry: Some(entry.clone()),
             ..Self::new(ask)
         }
     }

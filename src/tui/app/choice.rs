@@ -170,14 +170,8 @@ impl Choice {
         self.ask(self.method, config).penalty(combination.ok().as_ref())
     }
 
-    /// How tokens are chosen, in words.
+    /// How tokens are chosen in one pass, in words.
     pub(crate) fn settings(&self, config: &Config) -> String {
-        let how = match self.temperature > 0.0 {
-            true => format!("temperature {:.1}, top-p {:.2}, seed {}", self.temperature, self.top_p, self.seed),
-            false => "greedy".to_owned(),
-        };
-        let penalty = format!(", repeat penalty {:.2}", self.penalty(config));
-        let limit = self.max_tokens.map(|limit| format!(", at most {limit} tokens"));
-        how + &penalty + &limit.unwrap_or_default()
+        self.ask(self.method, config).settings(&[self.penalty(config)])
     }
 }

@@ -11,18 +11,21 @@ use crate::run::millis;
 use super::answers::Answer;
 use super::documents::Source;
 
-/// An answer as an entry, without the time at which it ended; `None` as long as it has no figures.
-pub(crate) fn entry(answer: &Answer, source: &Source, settings: String) -> Option<Entry> {
-    let summary = answer.summary.clone();
+/// An answer as an entry, without the time at which it ended if it is new; `None` as long as it has no figures.
+pub(crate) fn entry(answer: &Answer, source: &Source) -> Option<Entry> {
+    if answer.entry.is_some() {
+        return answer.entry.clone();
+    }
+    let summary = answer.summary.as_ref()?;
     Some(Entry {
         time: 0,
         document: source.name.clone(),
         text: Some(source.text.clone()).filter(|text| text.len() <= LONGEST_DOCUMENT),
-        model: summary.as_ref().map_or_else(|| answer.ask.model.clone(), |summary| summary.model.clone()),
+        model: summary.model.clone(),
         combination: answer.ask.tasks.join("+"),
-        strategy: summary.as_ref().map_or_else(|| answer.ask.method.to_string(), |summary| summary.strategy.clone()),
-        adapters: summary.map_or_else(Vec::new, |summary| summary.adapters),
-        settings,
+        strategy: summary.strategy.clone(),
+        adapters: summary.adapters.clone(),
+        settings: answer.ask.settings(&summary.penalties),
         answer: answer.text().to_owned(),
         figures: answer.figures.clone()?,
     })

@@ -189,8 +189,7 @@ impl App {
         let ask = Ask { model: entry.model.clone(), ..self.choice.ask(method, &self.config) };
         let text = entry.text.clone().unwrap_or_default();
         self.source = super::Source { name: entry.document.clone(), text, version: 0 };
-        self.settings.clone_from(&entry.settings);
-        self.answers.show(Answer::earlier(ask, &entry.answer, entry.figures.clone()));
+        self.answers.show(Answer::earlier(ask, entry));
         self.focus = Pane::Answer;
         self.rescore();
     }
