@@ -47,7 +47,7 @@ fn adapter(session: &Session, args: &AdapterArgs) -> Result<Exit, Failure> {
         }
     };
     let trainer = Trainer::new(session, training, &plan, &file_stem(&plan.combination))?;
-    let engine = load(session, &plan)?;
+    let engine = load(session, &plan, training.threads)?;
     let mut reader = Reader::new(session, training, &engine);
     let group = reader.group(&plan, None, &training.data)?;
     let data = reader.finish();
@@ -93,7 +93,7 @@ fn calibration(session: &Session, args: &CalibrationArgs) -> Result<Exit, Failur
     };
     let stem = format!("calibrations/{}", kind.file_stem(&plans[0].combination));
     let trainer = Trainer::new(session, training, &plans[0], &stem)?;
-    let mut engine = load(session, &plans[0])?;
+    let mut engine = load(session, &plans[0], training.threads)?;
     let mut data = training.data.clone();
     if args.from == Origin::MultiStep {
         let steps = plan(session, training, &args.tasks, Method::MultiStep, &[])?;
@@ -189,8 +189,9 @@ fn begin_from(path: &Path, rank: Option<u16>, plan: &Plan) -> Result<(Adapter, S
     Ok((start, shape))
 }
 
-/// The model in llama.cpp, which makes tokens of texts as runs will.
-fn load(session: &Session, plan: &Plan) -> Result<Llama, Failure> {
+/// The model in llama.cpp, which makes tokens of texts as runs will, and runs multi-step.
+fn load(session: &Session, plan: &Plan, threads: usize) -> Result<Llama, Failure> {
     let go_on = |_| std::ops::ControlFlow::Continue(());
-    Ok(Llama::load(&plan.base.to_load(&session.paths), LoadOptions { threads: None, gpu_layers: Some(0) }, go_on)?)
+    let options = LoadOptions { threads: Some(threads).filter(|threads| *threads > 0), gpu_layers: Some(0) };
+    Ok(Llama::load(&plan.base.to_load(&session.paths), options, go_on)?)
 }
