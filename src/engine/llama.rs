@@ -4,6 +4,7 @@
 //! adapters by path, and a context for each request, which also keeps one adapter's KV cache from another's. An adapter is
 //! freed only with its model, so for more than a few the model is loaded anew.
 
+mod cores;
 mod decode;
 mod native;
 mod prompt;
@@ -24,6 +25,8 @@ use llama_cpp_2::token::LlamaToken;
 pub use native::{Native, native};
 
 use super::{Engine, EngineError, Outcome, Prompt, Request, Step};
+use cores::Look;
+use threads::Threads;
 
 /// How many adapters a model keeps. One for the default model takes 10 MB; loading the model anew takes 0.15 s.
 const MOST_ADAPTERS: usize = 8;
@@ -43,6 +46,7 @@ pub struct Llama {
     model: LlamaModel,
     adapters: HashMap<PathBuf, LlamaLoraAdapter>,
     options: LoadOptions,
+    threads: Threads,
 }
 
 impl std::fmt::Debug for Llama {
@@ -95,8 +99,10 @@ impl Llama {
         options: LoadOptions,
         on_progress: impl FnMut(f32) -> ControlFlow<()> + 'static,
     ) -> Result<Self, EngineError> {
+        let most = options.threads.unwrap_or_else(threads::default_count);
+        let threads = Threads::new(most, options.threads.is_some() || backend()?.supports_gpu_offload(), Look::now);
         let model = load(path, options.gpu_layers, on_progress)?;
-        Ok(Self { path: path.to_path_buf(), model, adapters: HashMap::new(), options })
+        Ok(Self { path: path.to_path_buf(), model, adapters: HashMap::new(), options, threads })
     }
 
     /// The context length that the model was trained with, in tokens.
@@ -185,6 +191,6 @@ impl Engine for Llama {
             self.load_adapter(path)?;
         }
         let adapter = request.adapter.as_ref().and_then(|path| self.adapters.get_mut(path));
-        decode::Pass::new(backend, &self.model, adapter, self.options.threads, request, &prompt.tokens)?.run(on_step)
+        decode::Pass::new(backend, &self.model, adapter, &mut self.threads, request, &prompt.tokens)?.run(on_step)
     }
 }

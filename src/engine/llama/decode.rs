@@ -16,7 +16,7 @@ use llama_cpp_2::token::LlamaToken;
 use crate::engine::{EngineError, Outcome, Pieces, Request, Step, Stop};
 
 use super::sampler::Sampler;
-use super::threads::{self, Threads};
+use super::threads::Threads;
 
 /// Tokens in one decode call of prefill. A caller who breaks off waits for one, half a second on two cores. Always as many,
 /// because sums come out a little different in other pieces, and the same request is to give the same answer.
@@ -45,9 +45,9 @@ pub(super) struct Pass<'a> {
     piece: usize,
     request: &'a Request,
     prompt: &'a [LlamaToken],
-    threads: usize,
-    /// Absent where the number of threads was given or a GPU computes: then it stays.
-    adaptive: Option<Threads>,
+    threads: &'a mut Threads,
+    /// How many the context was made for.
+    made_for: usize,
     started: Instant,
 }
 
@@ -57,17 +57,16 @@ impl<'a> Pass<'a> {
         backend: &'a LlamaBackend,
         model: &'a LlamaModel,
         adapter: Option<&'a mut LlamaLoraAdapter>,
-        threads: Option<usize>,
+        threads: &'a mut Threads,
         request: &'a Request,
         prompt: &'a [LlamaToken],
     ) -> Result<Self, EngineError> {
         let started = Instant::now();
         let context_length = context_length(model, request, prompt.len())?;
-        let adaptive = threads.is_none() && !backend.supports_gpu_offload();
-        let threads = threads.unwrap_or_else(threads::default_count);
-        let adaptive = adaptive.then(|| Threads::new(threads));
+        threads.begin();
+        let made_for = threads.count();
         let piece = if backend.supports_gpu_offload() { GPU_PIECE } else { PIECE };
-        Ok(Self { backend, model, adapter, context_length, piece, request, prompt, threads, adaptive, started })
+        Ok(Self { backend, model, adapter, context_length, piece, request, prompt, threads, made_for, started })
     }
 
     /// Prefills and decodes.
@@ -84,12 +83,12 @@ impl<'a> Pass<'a> {
             prefill: reached.saturating_sub(made),
             decode: Duration::ZERO,
             first_token: reached,
-            threads: self.threads,
+            threads: self.made_for,
         };
         if let Some(context) = context {
             self.decode(context, &mut outcome, on_step)?;
             outcome.decode = self.started.elapsed().saturating_sub(reached);
-            outcome.threads = self.threads;
+            outcome.threads = self.made_for;
         }
         Ok(outcome)
     }
@@ -169,9 +168,7 @@ impl<'a> Pass<'a> {
         let (cpu, wall) = (ProcessTime::now(), Instant::now());
         context.decode(batch).map_err(|error| EngineError::Native(error.to_string()))?;
         context.synchronize();
-        if let Some(threads) = &mut self.adaptive {
-            threads.measure(cpu.elapsed(), wall.elapsed());
-        }
+        self.threads.measure(cpu.elapsed(), wall.elapsed());
         Ok(())
     }
 
@@ -180,23 +177,23 @@ impl<'a> Pass<'a> {
     /// llama-cpp-2 sets a context's threads only when it is made, so the sequence moves to a new one, which is made when the
     /// old one's memory is free. Logits do not move: this comes between taking a token and computing the next.
     fn fit_threads(&mut self, context: LlamaContext<'a>) -> Result<LlamaContext<'a>, EngineError> {
-        let fitting = self.adaptive.as_ref().map_or(self.threads, Threads::count);
-        if fitting == self.threads {
+        let fitting = self.threads.count();
+        if fitting == self.made_for {
             return Ok(context);
         }
-        tracing::info!(from = self.threads, to = fitting, "the machine's load changed: another number of threads");
+        tracing::info!(from = self.made_for, to = fitting, "the machine's load changed: another number of threads");
         let native = |error: String| EngineError::Native(format!("moving to {fitting} threads: {error}"));
         let flags = LlamaStateSeqFlags::empty();
         let state = context.state_seq_get(0, flags).map_err(|error| native(error.to_string()))?;
         drop(context);
-        self.threads = fitting;
+        self.made_for = fitting;
         let mut context = self.make_context()?;
         context.state_seq_set(&state, 0).map_err(|error| native(error.to_string()))?;
         Ok(context)
     }
 
     fn make_context(&mut self) -> Result<LlamaContext<'a>, EngineError> {
-        let params = context_params(self.backend, self.context_length, self.piece, self.threads);
+        let params = context_params(self.backend, self.context_length, self.piece, self.made_for);
         new_context(self.backend, self.model, self.adapter.as_deref_mut(), params)
     }
 }
