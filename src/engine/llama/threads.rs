@@ -18,7 +18,7 @@ const CROWDED: f64 = 0.85;
 /// The shortest measurement that means something: schedulers hand out slices of a few milliseconds.
 const WINDOW: Duration = Duration::from_millis(60);
 
-/// After this time with fewer threads, all are tried again; each failed try doubles it, up to the longest.
+/// After this time with fewer threads, more are tried again; each try doubles it, up to the longest.
 const PATIENCE: Duration = Duration::from_secs(1);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(16);
 
@@ -124,11 +124,11 @@ impl Threads {
             self.looked = (self.look)();
         } else if self.count < self.most && self.waited >= self.patience {
             self.waited = Duration::ZERO;
-            if self.cores().is_some_and(|cores| fitting(self.most, cores) < self.most) {
-                return;
+            let next = self.cores().map_or(self.most, |cores| fitting(self.most, cores));
+            if next > self.count {
+                self.count = next;
+                self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
             }
-            self.count = self.most;
-            self.patience = (self.patience * 2).min(LONGEST_PATIENCE);
         }
     }
 }
