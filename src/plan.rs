@@ -73,20 +73,6 @@ impl Ask {
         let own = || combination.and_then(Combination::repeat_penalty);
         self.repeat_penalty.or_else(own).unwrap_or(self.sampling.repeat_penalty)
     }
-
-    /// How tokens are chosen, in words, with the repetition penalty of each pass.
-    #[must_use]
-    pub fn settings(&self, penalties: &[f32]) -> String {
-        let Sampling { temperature, top_p, seed, .. } = self.sampling;
-        let how = match temperature > 0.0 {
-            true => format!("temperature {temperature:.1}, top-p {top_p:.2}, seed {seed}"),
-            false => "greedy".to_owned(),
-        };
-        let mut penalties: Vec<_> = penalties.iter().map(|penalty| format!("{penalty:.2}")).collect();
-        penalties.dedup();
-        let limit = self.max_tokens.map(|limit| format!(", at most {limit} tokens"));
-        format!("{how}, repeat penalty {}{}", penalties.join(" then "), limit.unwrap_or_default())
-    }
 }
 
 /// A base model, found, read and known by its digest.

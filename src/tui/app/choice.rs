@@ -172,6 +172,21 @@ impl Choice {
 
     /// How tokens are chosen in one pass, in words.
     pub(crate) fn settings(&self, config: &Config) -> String {
-        self.ask(self.method, config).settings(&[self.penalty(config)])
+        settings(&self.ask(self.method, config), &[self.penalty(config)])
     }
+}
+
+/// How tokens are chosen, in words, with the repetition penalty of each pass.
+pub(super) fn settings(ask: &Ask, penalties: &[f32]) -> String {
+    let sampling = &ask.sampling;
+    let how = match sampling.temperature > 0.0 {
+        true => {
+            format!("temperature {:.1}, top-p {:.2}, seed {}", sampling.temperature, sampling.top_p, sampling.seed)
+        }
+        false => "greedy".to_owned(),
+    };
+    let mut penalties: Vec<_> = penalties.iter().map(|penalty| format!("{penalty:.2}")).collect();
+    penalties.dedup();
+    let limit = ask.max_tokens.map(|limit| format!(", at most {limit} tokens"));
+    format!("{how}, repeat penalty {}{}", penalties.join(" then "), limit.unwrap_or_default())
 }

@@ -9,6 +9,7 @@ use crate::history::{Entry, LONGEST_DOCUMENT};
 use crate::run::millis;
 
 use super::answers::Answer;
+use super::choice;
 use super::documents::Source;
 
 /// An answer as an entry, without the time at which it ended if it is new; `None` as long as it has no figures.
@@ -25,7 +26,7 @@ pub(crate) fn entry(answer: &Answer, source: &Source) -> Option<Entry> {
         combination: answer.ask.tasks.join("+"),
         strategy: summary.strategy.clone(),
         adapters: summary.adapters.clone(),
-        settings: answer.ask.settings(&summary.penalties),
+        settings: choice::settings(&answer.ask, &summary.penalties),
         answer: answer.text().to_owned(),
         figures: answer.figures.clone()?,
     })
